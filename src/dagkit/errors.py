@@ -13,7 +13,9 @@ class DagkitError(Exception):
         exit_code: 1 where the work found a problem, 2 where the call itself was wrong.
     """
 
-    def __init__(self, what: str, *, where: str | None = None, fix: str | None = None, exit_code: int = 1) -> None:
+    def __init__(
+        self, what: str, *, where: str | None = None, fix: str | None = None, exit_code: int = 1
+    ) -> None:
         super().__init__(what)
         self.what = what
         self.where = where

@@ -1,0 +1,102 @@
+"""The command line: `dagkit VERB …`.
+
+A verb is a module of its own, imported only when it is called: that is what keeps `dagkit --help` as fast
+as Python itself. A verb's module has one typer command called `app`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+VERBS = {
+    "new": "make a pipeline's repository from the template",
+    "doctor": "what this machine can do, and what to do about what it cannot",
+    "build": "build the image and check that it will run on the cluster",
+    "test": "run the repository's own tests, inside the image",
+    "run": "run the DAG here, with its role enforced",
+}
+
+DEBUG = "--debug"
+
+
+def usage() -> str:
+    """The text of `dagkit --help`."""
+    verbs = "\n".join(f"  {verb:<10} {summary}" for verb, summary in VERBS.items())
+    return f"""\
+Usage: dagkit VERB [OPTIONS]
+
+From `copier copy` to a tested, reviewed, scheduled Airflow pipeline.
+
+Verbs, in the order you need them:
+{verbs}
+
+Options:
+  --help     this text; `dagkit VERB --help` explains one verb
+  --version  the version
+  --debug    with any verb: show the traceback of an error
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb.
+
+    Args:
+        argv: The words after `dagkit`; those of this process when None.
+
+    Returns:
+        0 done, 1 the work found a problem, 2 the call was wrong, 130 interrupted.
+    """
+    args = list(sys.argv[1:] if argv is None else argv)
+    debug = DEBUG in args
+    args = [arg for arg in args if arg != DEBUG]
+    verb = args[0] if args else "--help"
+    if verb in ("--help", "-h", "help"):
+        sys.stdout.write(usage())
+        return 0 if args else 2
+    if verb in ("--version", "-V"):
+        from dagkit import __version__
+
+        sys.stdout.write(f"dagkit {__version__}\n")
+        return 0
+    from dagkit.errors import DagkitError, UsageError
+
+    try:
+        if verb not in VERBS:
+            from dagkit.names import closest
+
+            raise UsageError(
+                f"There is no verb '{verb}'{closest(verb, VERBS)}", fix="See them all with: dagkit --help"
+            )
+        return _run(verb, args[1:])
+    except DagkitError as error:
+        if debug:
+            raise
+        sys.stdout.flush()
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        sys.stderr.write("\nstopped\n")
+        return 130
+
+
+def _run(verb: str, args: list[str]) -> int:
+    import importlib
+
+    import typer
+
+    app = importlib.import_module(f"dagkit.cli.{verb}").app
+    try:
+        result = typer.main.get_command(app)(args, prog_name=f"dagkit {verb}", standalone_mode=False)
+    except typer.Exit as done:
+        return done.exit_code
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except Exception as error:
+        # usage errors of the command line itself know how to show themselves
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()
+            return int(error.exit_code)
+        raise
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,1 @@
+"""A pipeline running here: local AWS, the authority, the engines, the run and its report."""

@@ -11,6 +11,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/dagkit/images
 suite=trixie
 public_base=debian:$suite-slim
 ca_bundle=/etc/ssl/certs/ca-certificates.crt
+[ -f "$ca_bundle" ] || ca_bundle=/etc/ssl/cert.pem # macOS
 
 say() { echo "images: $*" >&2; }
 fail() {
@@ -56,7 +57,7 @@ make_base() {
 # One image from one folder. The tag carries a hash of all that goes into it, so a changed recipe is a new image.
 make_image() {
   local name=$1 version=$2 recipe context tag log
-  recipe=$(cat "$here/build.sh" "$here/$name/Dockerfile" "$ca_bundle" | sha256sum | cut -c1-12)
+  recipe=$(cat "$here/build.sh" "$here/$name/Dockerfile" "$ca_bundle" | git hash-object --stdin | cut -c1-12)
   tag=dagkit-test/$name:$version-$recipe
   if have_image "$tag"; then
     say "reuse $tag"
@@ -80,10 +81,10 @@ make_image() {
 
 command -v docker >/dev/null || fail "no docker command found: install Docker (Debian: apt-get install docker.io)"
 docker version >/dev/null 2>&1 || fail "no Docker engine answers: start it (as root: dockerd &), then run this again"
-[ -f "$ca_bundle" ] || fail "$ca_bundle is missing: apt-get install ca-certificates"
+[ -f "$ca_bundle" ] || fail "no CA bundle found: apt-get install ca-certificates"
 mkdir -p "$cache"
 exec 9>"$cache/lock"
-flock 9 # two test sessions on one machine make an image once
+! command -v flock >/dev/null || flock 9 # two test sessions on one machine make an image once
 
 [ $# -gt 0 ] || set -- python r
 for name in "$@"; do

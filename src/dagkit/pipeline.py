@@ -5,8 +5,8 @@ Reading is cheap (YAML and file names): Airflow, moto and Docker are never neede
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -46,20 +46,29 @@ class RoleFile:
         from iam_builder.iam_builder import build_iam_policy
         from jsonschema import ValidationError
 
-        def refused(reason: str) -> DagkitError:
+        def refused(reason: str, at: Iterable[str | int] = ()) -> DagkitError:
+            keys = list(at)
+            key = f" (at {'.'.join(str(part) for part in keys)})" if keys else ""
             return DagkitError(
-                f"The role is not one that iam-builder accepts: {reason}",
-                where=str(self.path),
+                f"The role is not one that iam-builder accepts: {reason}{key}",
+                where=f"{self.path}:{line_of(self.path, keys)}",
                 fix="Correct the file: docs/roles.md lists every key.",
             )
 
+        for section in ("s3", "athena", "secretsmanager"):
+            # iam-builder's schema leaves these open, and fails on them without naming them
+            if section in self.config and not isinstance(self.config[section], Mapping):
+                raise refused(f"'{section}' has to hold keys of its own", [section])
         try:
             # iam-builder changes the configuration it is given, so it gets a copy
-            document: dict[str, Any] = build_iam_policy(json.loads(json.dumps(self.config)))
+            document: dict[str, Any] = build_iam_policy(copy.deepcopy(dict(self.config)))
         except ValidationError as error:
-            at = ".".join(str(part) for part in error.absolute_path) or "the top level"
-            raise refused(f"{error.message} (at {at})") from error
-        except (KeyError, TypeError, ValueError) as error:
+            # iam-builder wraps jsonschema's error, which is the one with the place
+            cause = error.__context__ if isinstance(error.__context__, ValidationError) else error
+            raise refused(cause.message, cause.absolute_path) from error
+        except KeyError as error:
+            raise refused(f"the key {error} is missing") from error
+        except (TypeError, ValueError) as error:
             raise refused(str(error)) from error
         return document
 
@@ -250,6 +259,24 @@ def read_yaml(path: Path) -> Any:
         raise DagkitError(
             f"The file is not valid YAML: {error}", where=str(path), fix="Save it as plain UTF-8 text."
         ) from error
+
+
+def line_of(path: Path, keys: Iterable[str | int]) -> int:
+    """The line (from 1) at which the value under ``keys`` stands in a YAML file; as deep as it exists."""
+    node = yaml.compose(path.read_text(encoding="utf-8"))
+    line = 1
+    for key in keys:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == key), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
 
 
 def _answers(path: Path) -> Mapping[str, Any]:

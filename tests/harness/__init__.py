@@ -1,0 +1,1 @@
+"""What tests run things with: locked environments, local services, and the workflows themselves."""

@@ -1,0 +1,1 @@
+"""From the DAG repository to AWS and to people: roles, DAGs, review, notification."""

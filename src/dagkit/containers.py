@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from dagkit.errors import DagkitError
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 TIMEOUT = 60.0
 """Seconds that one answer of the engine may take; builds and logs have no limit."""
+
+POD_USER = 1337
+"""The user that the platform's pods run as; an image must work as any."""
+
+LABEL_PIPELINE = "dagkit.pipeline"
+"""The label with the dag_id, on every container that dagkit starts."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -76,6 +82,21 @@ def engine_available() -> bool:
     except DagkitError:
         return False
     return True
+
+
+def confinement(user: int) -> dict[str, Any]:
+    """How the platform confines a pod, as options of the Docker SDK's ``containers.run``.
+
+    Pod Security Standard "restricted": any user but root, no capabilities, no new privileges. A step further
+    than it: only /tmp can be written to.
+    """
+    return {
+        "user": str(user),
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "read_only": True,
+        "tmpfs": {"/tmp": "rw,exec,mode=1777"},  # noqa: S108
+    }
 
 
 def docker_installed() -> bool:

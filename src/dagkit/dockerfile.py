@@ -58,12 +58,14 @@ class Dockerfile:
         text: The Dockerfile, with the lines of stages that the target does not need left empty.
         target: The stage to stop at; None is the last one.
         steps: The instructions, in the order of the build.
+        layers: Those of them that the target's image is made of, from the base image up.
         base_image: The image that the target begins with.
     """
 
     text: str
     target: str | None
     steps: tuple[Step, ...]
+    layers: tuple[Step, ...]
     base_image: str
 
 
@@ -133,10 +135,11 @@ def read(path: Path, target: str, arguments: Mapping[str, str]) -> Dockerfile:
         for e in structure
         if e["startline"] not in unneeded
     )
-    begin = goal
-    while begin.image.lower() in by_name and by_name[begin.image.lower()] is not begin:
-        begin = by_name[begin.image.lower()]
-    return Dockerfile(kept, stop, steps, begin.image)
+    chain = [goal]
+    while (below := by_name.get(chain[0].image.lower())) and below not in chain:
+        chain.insert(0, below)
+    layers = tuple(step for stage in chain for step in steps if stage.first + 1 < step.line <= stage.last)
+    return Dockerfile(kept, stop, steps, layers, chain[0].image)
 
 
 def _stages(structure: list[dict[str, Any]], images: list[str], end: int) -> list[Stage]:

@@ -140,7 +140,7 @@ def build(
                 timeout=None,
             )
             _follow(stream, plan, pipeline, on_event or (lambda _: None))
-        return inspect(client, tag, plan.base_image, time.monotonic() - started)
+        return _inspect(client, tag, plan, time.monotonic() - started)
     except APIError as error:
         raise _failed(error.explanation or str(error), None, (), pipeline) from error
     except OSError as error:
@@ -153,23 +153,28 @@ def build(
         client.close()
 
 
-def inspect(client: docker.DockerClient, tag: str, base_image: str | None, seconds: float) -> BuiltImage:
-    """An image that is on this machine, layer by layer."""
+def _inspect(
+    client: docker.DockerClient, tag: str, plan: dockerfile.Dockerfile, seconds: float
+) -> BuiltImage:
+    """The image that a build left, layer by layer."""
     from docker.errors import ImageNotFound
 
     image = client.images.get(tag)
-    history: list[dict[str, Any]] = image.history()
+    history: list[dict[str, Any]] = image.history()[::-1]
     try:
-        from_base = len(client.images.get(base_image).history()) if base_image else 0
+        from_base = len(client.images.get(plan.base_image).history())
     except ImageNotFound:
         from_base = 0
-    own = len(history) - from_base
+    said = [_instruction(entry["CreatedBy"]) for entry in history]
+    # the engine says "COPY file:3139aa in ./"; where each layer is one instruction, the Dockerfile says it better
+    if len(said) == from_base + len(plan.layers):
+        said[from_base:] = [step.text for step in plan.layers]
     layers = tuple(
-        Layer(entry["Size"], _instruction(entry["CreatedBy"]), base=number >= own)
+        Layer(entry["Size"], said[number], base=number < from_base)
         for number, entry in enumerate(history)
         if entry["Size"]
     )
-    return BuiltImage(tag, str(image.id), image.attrs["Size"], layers[::-1], seconds)
+    return BuiltImage(tag, str(image.id), image.attrs["Size"], layers, seconds)
 
 
 def _instruction(created_by: str) -> str:

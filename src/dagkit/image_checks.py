@@ -268,7 +268,7 @@ def stops(tried: Trial) -> Check:
 def _try(
     client: DockerClient, tag: str, options: Sequence[dict[str, Any]], labels: dict[str, str]
 ) -> tuple[Trial, ...]:
-    """Start the image once with each set of options, side by side, without a network; ask the first to stop."""
+    """Start the image once with each set of options, side by side, without a network; stop the first."""
     from docker.errors import APIError
 
     containers: list[Container] = []

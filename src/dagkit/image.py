@@ -166,7 +166,7 @@ def _inspect(
     except ImageNotFound:
         from_base = 0
     said = [_instruction(entry["CreatedBy"]) for entry in history]
-    # the engine says "COPY file:3139aa in ./"; where each layer is one instruction, the Dockerfile says it better
+    # where each layer is one instruction, the Dockerfile says it better than "COPY file:3139aa in ./"
     if len(said) == from_base + len(plan.layers):
         said[from_base:] = [step.text for step in plan.layers]
     layers = tuple(

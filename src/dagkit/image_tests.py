@@ -1,0 +1,75 @@
+"""Run a repository's own tests: inside its image, as a pod would run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from dagkit.containers import LABEL_PIPELINE, POD_USER, confinement, docker_client
+from dagkit.errors import DagkitError
+from dagkit.image_checks import ENVIRONMENT
+from dagkit.names import dag_id
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+    from dagkit.pipeline import Pipeline
+
+STAGE = "test"
+"""The stage of the Dockerfile that holds the tests; its entry point runs them."""
+
+
+def run_in_image(
+    pipeline: Pipeline,
+    tag: str,
+    arguments: Sequence[str],
+    write: Callable[[bytes], object],
+    *,
+    colour: bool = False,
+) -> int:
+    """Run the tests in an image of the stage ``test``: any user, read-only files, no capabilities.
+
+    Args:
+        pipeline: The image repository.
+        tag: The image.
+        arguments: Passed on to the test runner.
+        write: Given what the tests print, as it comes.
+        colour: Whether they may print in colour.
+
+    Returns:
+        The exit code of the test runner. The container is removed, however this ends.
+
+    Raises:
+        DagkitError: No engine, or the container cannot start.
+    """
+    client = docker_client()
+
+    from docker.errors import APIError
+
+    # tests may be silent for longer than an answer of the engine may take
+    client.api.timeout = None
+    container: Container | None = None
+    try:
+        config = client.images.get(tag).attrs["Config"]
+        command = list(arguments) if config.get("Entrypoint") else [*(config.get("Cmd") or ()), *arguments]
+        container = client.containers.create(
+            tag,
+            command if arguments else None,
+            environment=ENVIRONMENT | ({"FORCE_COLOR": "1"} if colour else {}),
+            labels={LABEL_PIPELINE: dag_id(pipeline.project, pipeline.name)},
+            **confinement(POD_USER),
+        )
+        container.start()
+        for chunk in container.logs(stream=True, follow=True):
+            write(chunk)
+        return int(container.wait()["StatusCode"])
+    except APIError as error:
+        raise DagkitError(
+            f"The tests cannot start: {error.explanation or error}",
+            where=f"{pipeline.root / 'Dockerfile'}, stage {STAGE}",
+            fix='End that stage with what runs the tests: ENTRYPOINT ["python", "-m", "pytest"]',
+        ) from error
+    finally:
+        if container is not None:
+            container.remove(force=True)
+        client.close()

@@ -14,6 +14,9 @@ VERBS = {
     "build": "build the image and check that it will run on the cluster",
     "test": "run the repository's own tests, inside the image",
     "run": "run the DAG here, with its role enforced",
+    "review": "what a pull request changes: permissions and DAGs, for the reviewer",
+    "deploy": "bring roles and DAGs from the DAG repository to AWS",
+    "notify": "tell Slack which pull request needs approval",
 }
 
 DEBUG = "--debug"

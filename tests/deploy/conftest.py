@@ -66,10 +66,16 @@ with DAG(
     default_args={"owner": "an-analyst"},
 ) as dag:
     write = PipelinePodOperator(
-        task_id="write", repository="hello-image", release=RELEASE, role=f"airflow_{ENVIRONMENT}_example_hello"
+        task_id="write",
+        repository="hello-image",
+        release=RELEASE,
+        role=f"airflow_{ENVIRONMENT}_example_hello",
     )
     copy = PipelinePodOperator(
-        task_id="copy", repository="hello-image", release=RELEASE, role=f"airflow_{ENVIRONMENT}_example_hello"
+        task_id="copy",
+        repository="hello-image",
+        release=RELEASE,
+        role=f"airflow_{ENVIRONMENT}_example_hello",
     )
     write >> copy
 '''

@@ -77,8 +77,9 @@ def carry_out(
     def failed() -> bool:
         return any(step.action is Action.REFUSED for step in ended.values())
 
-    if plan.of(*CHANGES) and plan.claim != plan.before:
-        _write_manifest(s3, bucket, key, plan.claim)
+    held = plan.claim if plan.of(*CHANGES) else plan.before
+    if held != plan.before:
+        _write_manifest(s3, bucket, key, held)
     for wave in plan.waves:
         each(wave, put, done, jobs=jobs)
         if failed():
@@ -89,7 +90,7 @@ def carry_out(
         if failed():
             return _left(plan, ended)
     after = plan.done(etags)
-    if after != plan.before:
+    if after != held:
         _write_manifest(s3, bucket, key, after)
     return plan.steps
 

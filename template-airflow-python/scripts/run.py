@@ -1,10 +1,10 @@
-"""The code of the pipeline. Environment variables, which the DAG sets, tell it what to do.
+"""The code of the pipeline. The DAG tells it what to do, with environment variables:
 
 RUN=write TEXT=... OUTPATH=s3://...   write TEXT to OUTPATH
-RUN=copy  FROM=s3://... TO=s3://...   copy FROM to TO
+RUN=copy FROM=s3://... TO=s3://...    copy FROM to TO
 
-It exits with 0 when it is done, with 1 when S3 refused or could not be reached, and with 2 when a variable
-is missing or wrong.
+Its exit code is 0 when that is done, 1 when S3 refused or could not be reached, and 2 when a variable is missing
+or wrong.
 """
 
 import os
@@ -17,11 +17,11 @@ from types import FrameType
 
 import boto3
 from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError, ResponseStreamingError
 
 S3_PATH = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.*[^/])", re.DOTALL)
 
-# S3 takes an upload in at most 10,000 parts, each of at least 5 MiB
+# S3 takes a large object in at most 10,000 parts
 PART_BYTES = 8 * 1024 * 1024
 MAX_PARTS = 10_000
 
@@ -74,7 +74,7 @@ def run(variables: Mapping[str, str]) -> str:
 
 def write(text: str, target: S3Path) -> str:
     """Write a text to S3."""
-    body = text.encode("utf-8", errors="surrogateescape")
+    body = text.encode(errors="surrogateescape")
     try:
         boto3.client("s3").put_object(Bucket=target.bucket, Key=target.key, Body=body)
     except (BotoCoreError, ClientError) as error:
@@ -83,33 +83,34 @@ def write(text: str, target: S3Path) -> str:
 
 
 def copy(source: S3Path, target: S3Path) -> str:
-    """Copy an object within S3, a part at a time: memory holds one part, however large the object is."""
+    """Copy an object within S3, part by part: memory holds one part, however large the object is."""
     s3 = boto3.client("s3")
     try:
         found = s3.get_object(Bucket=source.bucket, Key=source.key)
     except (BotoCoreError, ClientError) as error:
         raise S3Failed("s3:GetObject", source, error) from error
     size = found["ContentLength"]
-    # no threads: one part in memory, and a signal stops the upload at once
-    transfer = TransferConfig(multipart_chunksize=part_bytes(size), use_threads=False)
-    with found["Body"] as body:
-        try:
-            s3.upload_fileobj(body, target.bucket, target.key, Config=transfer)
-        except (BotoCoreError, ClientError) as error:
-            raise S3Failed("s3:PutObject", target, error) from error
+    # without threads there is one part in memory, and being stopped ends the upload at once
+    parts = TransferConfig(multipart_chunksize=part_bytes(size), use_threads=False)
+    try:
+        s3.upload_fileobj(found["Body"], target.bucket, target.key, Config=parts)
+    except (IncompleteReadError, ResponseStreamingError) as error:
+        raise S3Failed("s3:GetObject", source, error) from error
+    except (BotoCoreError, ClientError) as error:
+        raise S3Failed("s3:PutObject", target, error) from error
     return f"copied {size:,} bytes from {source} to {target}"
 
 
 def part_bytes(size: int) -> int:
-    """How large each part of an upload of `size` bytes is, in bytes."""
+    """How many bytes each part has when an object of `size` bytes is uploaded."""
     return max(PART_BYTES, -(-size // MAX_PARTS))
 
 
 def value_of(name: str, variables: Mapping[str, str]) -> str:
-    """The value of a variable that must be set."""
+    """The value of a variable, which must have one."""
     value = variables.get(name, "")
     if not value:
-        raise WrongVariable(f"the environment variable {name} is not set")
+        raise WrongVariable(f"the environment variable {name} is missing or empty")
     return value
 
 
@@ -118,12 +119,17 @@ def path_of(name: str, variables: Mapping[str, str]) -> S3Path:
     value = value_of(name, variables)
     match = S3_PATH.fullmatch(value)
     if match is None:
-        raise WrongVariable(f"{name} is {value!r}, but must be the S3 path of a file: s3://bucket/folder/file.txt")
+        raise WrongVariable(
+            f"{name} is {value!r}, but must be a file in S3, such as s3://bucket/folder/file.txt"
+        )
     return S3Path(*match.groups())
 
 
 def stop(signum: int, frame: FrameType | None) -> None:
-    """Say that the cluster stopped the task, and end. A process that is the first in its container must do so itself."""
+    """Say that somebody stopped the task, and end at once.
+
+    In a container the code is the first process, and the first process gets no signal that it has no function for.
+    """
     print(f"error: stopped by {signal.Signals(signum).name}", file=sys.stderr)
     sys.exit(128 + signum)
 

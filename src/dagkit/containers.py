@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from dagkit.errors import DagkitError
+from dagkit.machine import this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,22 +107,6 @@ def docker_installed() -> bool:
     return sys.platform == "darwin" and Path("/Applications/Docker.app").exists()
 
 
-def start_command() -> str:
-    """How Docker is started on this machine."""
-    if sys.platform == "darwin":
-        return "open -a Docker"
-    return "sudo systemctl start docker" if shutil.which("systemctl") else "sudo dockerd &"
-
-
-def install_command() -> str:
-    """How Docker is installed on this machine."""
-    if sys.platform == "darwin":
-        return "brew install --cask docker"
-    if shutil.which("apt-get"):
-        return "sudo apt-get install docker.io"
-    return "install Docker Engine with this system's package manager"
-
-
 def _check_local(host: str, origin: str) -> None:
     """An engine on another machine could not reach the local AWS that a run starts here."""
     parts = urlsplit(host)
@@ -152,10 +137,14 @@ def _unreachable(origin: str, error: Exception) -> DagkitError:
             "No Docker engine answers where DOCKER_HOST says", where=origin, fix="unset DOCKER_HOST"
         )
     if gone and not docker_installed():
-        return DagkitError("Docker is not installed", where=origin, fix=install_command())
+        return DagkitError("Docker is not installed", where=origin, fix=this_machine().install("docker"))
     if gone:
-        return DagkitError("Docker is installed but not running", where=origin, fix=start_command())
-    return DagkitError(f"The Docker engine does not answer: {error}", where=origin, fix=start_command())
+        return DagkitError(
+            "Docker is installed but not running", where=origin, fix=this_machine().start_docker
+        )
+    return DagkitError(
+        f"The Docker engine does not answer: {error}", where=origin, fix=this_machine().start_docker
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -47,7 +47,7 @@ def run_in_image(
     from docker.errors import APIError
 
     # tests may be silent for longer than an answer of the engine may take
-    client.api.timeout = None
+    client.api.timeout = None  # type: ignore[assignment]  # None is "for ever", which its stub leaves out
     container: Container | None = None
     try:
         config = client.images.get(tag).attrs["Config"]
@@ -73,3 +73,20 @@ def run_in_image(
         if container is not None:
             container.remove(force=True)
         client.close()
+
+
+def run_in_environment(pipeline: Pipeline, arguments: Sequence[str], say: Callable[[str], None]) -> int:
+    """Run the tests without Docker: in an environment made of the lock files, kept for the next time.
+
+    Args:
+        pipeline: The image repository.
+        arguments: Passed on to pytest.
+        say: Told about progress, and about what is not checked.
+
+    Returns:
+        The exit code of pytest.
+
+    Raises:
+        DagkitError: There is no such environment for the language, or it cannot be made.
+    """
+    raise NotImplementedError

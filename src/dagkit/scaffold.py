@@ -19,6 +19,7 @@ from typing import Any
 
 from dagkit import __version__, names
 from dagkit.errors import DagkitError, UsageError
+from dagkit.machine import this_machine
 from dagkit.pipeline import ANSWERS_FILE, read_yaml
 
 PUBLISHED = "gh:moj-analytical-services/dagkit"
@@ -147,7 +148,7 @@ def new(
     """
     if shutil.which("git") is None:
         raise DagkitError(
-            "git is not installed, and templates are fetched with it", fix=f"Install it: {_install_git()}"
+            "git is not installed, and templates are fetched with it", fix=this_machine().install("git")
         )
     if destination is not None:
         check_free(destination)
@@ -343,7 +344,3 @@ def _existing(src: str, version: str | None) -> str | None:
         where=src,
         fix=f"Its versions: {there_are}",
     )
-
-
-def _install_git() -> str:
-    return "xcode-select --install" if sys.platform == "darwin" else "sudo apt-get install git"

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def build_progress() -> Iterator[Callable[[BuildEvent], None]]:
-    """Show the steps of a build; what is given is the ``on_event`` of `dagkit.image.build`."""
+def build_progress(*, cached: bool = True) -> Iterator[Callable[[BuildEvent], None]]:
+    """Show the steps of a build; what is given is the ``on_event`` of `dagkit.image.build`.
+
+    Args:
+        cached: Show steps whose result was there already, too.
+    """
     if not ui.is_terminal():
-        plain = _Plain()
+        plain = _Plain(cached=cached)
         try:
             yield plain
         finally:
@@ -30,16 +34,21 @@ def build_progress() -> Iterator[Callable[[BuildEvent], None]]:
     from rich.live import Live
 
     console = Console(highlight=False)
-    shown = _Live(console)
+    shown = _Live(console, cached=cached)
     with Live(shown, console=console, refresh_per_second=8, transient=True):
         yield shown
         shown.finish()
 
 
+_NOTHING = 0.05
+"""Seconds of a step that did nothing, like FROM; the engine does not call it cached."""
+
+
 class _Steps:
     """Which step is under way, and since when."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, cached: bool) -> None:
+        self.show_cached = cached
         self.now: BuildEvent | None = None
         self.cached = False
         self.began = time.monotonic()
@@ -59,6 +68,10 @@ class _Steps:
     def finish(self) -> None:
         """The step under way is done, if there is one."""
 
+    def hidden(self) -> bool:
+        """Whether the step under way is of no interest: nothing had to be done for it."""
+        return not self.show_cached and (self.cached or time.monotonic() - self.began < _NOTHING)
+
     def number(self, event: BuildEvent) -> str:
         return f"step {event.step:>{len(str(event.steps))}}/{event.steps}"
 
@@ -70,33 +83,37 @@ class _Plain(_Steps):
     """The step on a line when it begins, how long it took on the same line when it is done."""
 
     def begin(self, event: BuildEvent) -> None:
-        sys.stdout.write(f"{self.number(event)}  {ui.shorten(event.instruction, 90)}")
-        sys.stdout.flush()
+        if self.show_cached:
+            self.write(f"{self.number(event)}  {ui.shorten(event.instruction, 90)}")
 
     def finish(self) -> None:
-        if self.now is not None:
-            sys.stdout.write(f"  ({self.took()})\n")
-            sys.stdout.flush()
-            self.now = None
+        if self.now is not None and not self.hidden():
+            if not self.show_cached:
+                self.write(f"{self.number(self.now)}  {ui.shorten(self.now.instruction, 90)}")
+            self.write(f"  ({self.took()})\n")
+        self.now = None
+
+    def write(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
     def end(self) -> None:
         """The build is over: by an error if a step is still under way."""
         if sys.exc_info()[0] is None:
             self.finish()
-        elif self.now is not None:
-            sys.stdout.write("\n")
-            sys.stdout.flush()
+        elif self.now is not None and self.show_cached:
+            self.write("\n")
 
 
 class _Live(_Steps):
     """Steps that are done scroll up; the one under way has a clock and its last line of output."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__()
+    def __init__(self, console: Console, *, cached: bool) -> None:
+        super().__init__(cached=cached)
         self.console = console
 
     def finish(self) -> None:
-        if self.now is not None:
+        if self.now is not None and not self.hidden():
             from rich.text import Text
 
             line = Text.assemble(
@@ -105,7 +122,7 @@ class _Live(_Steps):
                 ui.shorten(self.now.instruction, max(self.console.width - 30, 20)),
             )
             self.console.print(line, no_wrap=True)
-            self.now = None
+        self.now = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.text import Text

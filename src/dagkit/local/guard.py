@@ -252,7 +252,7 @@ class _Served:
         )
         context = context.with_values(need.values, need.absent)
         decision = decide(self._caller.policies, Request(need.action, need.resource, context))
-        return Judged(need.action, need.resource, decision)
+        return Judged(need.action, need.resource, decision, context)
 
     # -- refusing --
 

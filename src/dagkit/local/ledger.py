@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from dagkit.local.authority import Decision, Verdict
+from dagkit.local.conditions import Context
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,13 @@ class Judged:
         action: As policies write it: `s3:GetObject`.
         resource: ARN or `*`; None when it could not be worked out.
         decision: The authority's.
+        context: What was known of the request when it decided.
     """
 
     action: str
     resource: str | None
     decision: Decision
+    context: Context = field(default_factory=Context, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.ecr import Ecr, running_ecr
 from tests.harness.environments import EnvironmentUnavailableError, locked_environment
 from tests.harness.services import empty_moto, running_moto, running_registry
 
@@ -114,9 +115,9 @@ def aws_cli() -> Path:
     return locked_environment("awscli", TESTS / "awscli" / "requirements.txt").parent
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def oci_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an empty image registry: what ECR is to a push and a pull."""
+    """The address of an empty image registry."""
     if shutil.which("docker-registry") is None:
         pytest.skip("docker-registry is not installed (Debian: apt-get install docker-registry)")
     with running_registry(tmp_path_factory.mktemp("registry")) as address:
@@ -134,3 +135,10 @@ def moto_server(_moto: str) -> str:
     """The URL of a local AWS that holds nothing yet; it answers everyone and checks nobody's permissions."""
     empty_moto(_moto)
     return _moto
+
+
+@pytest.fixture
+def ecr(moto_server: str, oci_registry: str) -> Iterator[Ecr]:
+    """An empty Amazon ECR: its API, and its registry that keeps to what the API was told."""
+    with running_ecr(moto_server, oci_registry, account="189157455002") as running:
+        yield running

@@ -41,7 +41,7 @@ class JobRun:
         return next(step for step in self.steps if name in (step.id, step.label))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WorkflowRun:
     """How a workflow went."""
 
@@ -57,7 +57,7 @@ class WorkflowRun:
         """Everything that all steps wrote, in order."""
         return "".join(step.log for job in self.jobs.values() for step in job.steps)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         lines = []
         for job in self.jobs.values():
             lines.append(f"job {job.id}: {job.conclusion}")

@@ -226,7 +226,11 @@ class LocalAWS:
                 arn = str(made["Role"]["Arn"])
             except iam.exceptions.EntityAlreadyExistsException:
                 arn = str(iam.get_role(RoleName=name)["Role"]["Arn"])
-            iam.put_role_policy(RoleName=name, PolicyName="dagkit", PolicyDocument=json.dumps(policy))
+            # A role that may do nothing has a policy without statements, which IAM does not take.
+            if policy.get("Statement"):
+                iam.put_role_policy(RoleName=name, PolicyName="dagkit", PolicyDocument=json.dumps(policy))
+            elif iam.list_role_policies(RoleName=name)["PolicyNames"]:
+                iam.delete_role_policy(RoleName=name, PolicyName="dagkit")
             return arn
 
         return str(self._asked(f"the role {name!r} could not be made", make))

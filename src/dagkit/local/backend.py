@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -153,6 +154,21 @@ class MotoBackend:
         """The size of an object in bytes."""
         found = self._object(bucket, key, "")
         return int(found.contentsize) if found else None
+
+    def open_object(self, bucket: str, key: str, version: str) -> tuple[int, int] | None:
+        """Opens the file an object is kept in, and tells its size in bytes; None for a small or missing one.
+
+        The caller closes the file descriptor. It stays readable when the object is replaced or deleted.
+        """
+        found = self._object(bucket, key, version)
+        if found is None:
+            return None
+        with found.lock:
+            buffer = found._value_buffer
+            if not getattr(buffer, "_rolled", False) or buffer.closed:
+                return None
+            buffer.flush()
+            return os.dup(buffer.fileno()), int(found.contentsize)
 
     def has_bucket(self, bucket: str) -> bool:
         """Whether a bucket exists."""

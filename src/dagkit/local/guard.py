@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from xml.etree import ElementTree
 
-from dagkit.local import calls, refusals
+from dagkit.local import calls, large, refusals
 from dagkit.local.authority import Decision, Request, Verdict, decide
 from dagkit.local.backend import Caller, MotoBackend
 from dagkit.local.calls import HttpRequest, Need, Needs, Operation
@@ -285,7 +285,7 @@ class _Served:
     def _pass_on(self) -> Iterable[bytes]:
         assert self._operation is not None  # noqa: S101
         try:
-            body, status, headers = self._guard.forward(self._environ)
+            body, status, headers = self._forward(self._operation)
         except NotHereError:
             return self._refuse(refusals.not_here(self._service, self._operation.name))
         hidden = self._must_hide(status, body)
@@ -296,6 +296,14 @@ class _Served:
         self._note(status)
         self._start_response(_status_line(status), headers)
         return hidden
+
+    def _forward(self, operation: Operation) -> tuple[Iterable[bytes], int, list[tuple[str, str]]]:
+        if operation.model == "s3":
+            for shortcut in (large.get, large.copy_part):
+                answered = shortcut(self._guard.forward, self._environ, operation, self._guard.backend)
+                if answered:
+                    return answered
+        return self._guard.forward(self._environ)
 
     def _must_hide(self, status: int, body: Iterable[bytes]) -> Judged | Iterable[bytes]:
         """Who may not list a bucket is not told that a key is missing: S3 says 403, not 404."""

@@ -1,0 +1,230 @@
+"""`dagkit run`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dagkit.cli import ui
+
+if TYPE_CHECKING:
+    from dagkit.local.aws import LocalAWS
+    from dagkit.local.conductor import Plan
+    from dagkit.local.record import Attempt, RunRecord
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def run(
+    path: Annotated[Path, typer.Argument(help="The image repository.")] = Path(),
+    environment: Annotated[
+        str, typer.Option("--environment", "-e", metavar="ENV", help="Whose role is used: dev or prod.")
+    ] = "dev",
+    engine: Annotated[
+        str | None,
+        typer.Option(metavar="ENGINE", help="docker or process; otherwise what this machine has."),
+    ] = None,
+    dag: Annotated[str | None, typer.Option(metavar="NAME", help="The DAG, where there are several.")] = None,
+    task: Annotated[str | None, typer.Option(metavar="NAME", help="Run this task and no other.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the DAG; may be repeated.")
+    ] = None,
+    date: Annotated[
+        str | None, typer.Option(metavar="DATE", help="The logical date: 2026-01-31. Otherwise now.")
+    ] = None,
+    build: Annotated[bool, typer.Option("--build/--no-build", help="Build the image first.")] = True,
+    suggest_role: Annotated[
+        bool,
+        typer.Option(
+            "--suggest-role", help="Allow everything, then print the smallest role that would do."
+        ),
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave local AWS running until Ctrl-C, to look into it.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="The port of local AWS; 0 is any free one.", min=0, max=65535)] = 0,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show Airflow's own log, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> int:
+    """Run the DAG here: the real Airflow, local AWS, and the role enforced."""
+    from dagkit.local import conductor
+
+    plan = conductor.plan(
+        conductor.Options(
+            path=path,
+            environment=environment,
+            engine=engine,
+            dag=dag,
+            task=task,
+            params=tuple(param or ()),
+            date=date,
+            build=build,
+            enforce=not suggest_role,
+            port=port,
+        )
+    )
+    # what a program reads goes to standard output alone
+    face = Face(ui.note if as_json or suggest_role else ui.say)
+    face.head(plan)
+
+    def after(record: RunRecord, aws: LocalAWS) -> None:
+        if verbose:
+            face.airflow_log(record)
+        face.report(record)
+        if as_json:
+            ui.print_json(record.as_json())
+        elif suggest_role:
+            _print_role(plan, aws)
+        sys.stdout.flush()
+        if keep:
+            _keep(record, aws, face)
+
+    with face.waiting():
+        record = conductor.run(plan, face, after)
+    return 0 if record.passed else 1
+
+
+class Face:
+    """Shows a run as it goes on: a line an event, and in a terminal a clock while nothing happens.
+
+    Args:
+        out: Prints one line.
+    """
+
+    def __init__(self, out: Callable[[str], None]) -> None:
+        self._out = out
+        self._width = 0
+        self._status: Any = None
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Show a clock while nothing else is shown."""
+        if self._out is not ui.say or not ui.is_terminal():
+            yield
+            return
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        with Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=Console(highlight=False),
+            transient=True,
+        ) as progress:
+            self._status = progress
+            self._clock = progress.add_task("checking")
+            try:
+                yield
+            finally:
+                self._status = None
+
+    def head(self, plan: Plan) -> None:
+        """What is going to run."""
+        learning = "" if plan.options.enforce else ", not enforced: everything is allowed"
+        self._out(
+            f"{ui.styled(plan.dag_id, 'bold')} in {plan.options.environment}, on the engine {plan.engine},"
+            f" as {plan.role.name}{learning}"
+        )
+
+    def say(self, text: str) -> None:
+        """Progress."""
+        self._doing(text)
+        self._out(ui.styled(text, "dim"))
+
+    def note(self, task: str | None, text: str) -> None:
+        """Something is different here."""
+        self._out(ui.styled(f"{self._name(task)}note: {text}" if task else f"note: {text}", "yellow"))
+
+    def started(self, task: str, attempt: int) -> None:
+        """A task starts."""
+        again = f" (try {attempt})" if attempt > 1 else ""
+        self._doing(f"running {task}{again}")
+        self._out(f"{self._name(task)}{ui.styled(f'started{again}', 'dim')}")
+
+    def log(self, task: str, line: str) -> None:
+        """A task wrote a line."""
+        self._out(f"{self._name(task)}{printable(line)}")
+
+    def finished(self, task: str, attempt: Attempt) -> None:
+        """A try has ended."""
+        from dagkit.local.report import mark
+        from dagkit.local.words import state_word
+
+        why = f"exit code {attempt.exit_code}" if attempt.exit_code else ""
+        why = ": " + ", ".join(part for part in (why, attempt.reason) if part) if why or attempt.reason else ""
+        word = state_word(attempt.state)
+        self._doing("Airflow decides what is next")
+        self._out(
+            f"{self._name(task)}{mark(attempt.state, ui.styled)} {word} in {ui.human_time(attempt.seconds)}{why}"
+        )
+
+    def report(self, record: RunRecord) -> None:
+        """What happened."""
+        from dagkit.local.report import lines
+
+        self._end_clock()
+        for line in lines(record, ui.styled, Path.cwd()):
+            self._out(printable(line) if not ui.is_terminal() else line)
+
+    def airflow_log(self, record: RunRecord) -> None:
+        """What Airflow itself wrote."""
+        self._end_clock()
+        path = Path(record.folder) / "logs" / "airflow.log"
+        self._out(f"\n{ui.styled('The log of Airflow', 'bold')}")
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            self._out(f"  {line}")
+
+    def keeping(self, text: str) -> None:
+        """What to do while local AWS is kept."""
+        self._out(text)
+
+    def _name(self, task: str | None) -> str:
+        self._width = max(self._width, len(task or ""))
+        return f"{ui.styled((task or '').ljust(self._width), 'bold')} | "
+
+    def _doing(self, text: str) -> None:
+        if self._status is not None:
+            self._status.update(self._clock, description=text)
+
+    def _end_clock(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+def printable(line: str) -> str:
+    """A line of a task as a terminal may have it: no control characters."""
+    return "".join(c if c.isprintable() or c == "\t" else "" for c in line)
+
+
+def _print_role(plan: Plan, aws: LocalAWS) -> None:
+    import yaml
+
+    from dagkit.local.suggest import suggest_role
+
+    ui.note(f"\nThe smallest role that is enough for this run; it goes into {ui.shell_path(plan.role.path)}:")
+    ui.say(yaml.safe_dump(suggest_role(plan.role.config, aws.ledger), sort_keys=False).rstrip())
+
+
+def _keep(record: RunRecord, aws: LocalAWS, face: Face) -> None:
+    import threading
+
+    face.keeping("\nLocal AWS keeps running until Ctrl-C. To look into it, in another terminal:\n")
+    for name, value in aws.admin_environment().items():
+        face.keeping(f"  export {name}={shlex.quote(value)}")
+    buckets = sorted({each.path.split("/")[2] for each in record.written})
+    for bucket in buckets or [""]:
+        face.keeping(f"  aws s3 ls --recursive s3://{bucket}" if bucket else "  aws s3 ls")
+    sys.stdout.flush()
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        face.keeping("stopped")

@@ -1,0 +1,394 @@
+"""The conductor of a run: checks first, then local AWS and Airflow side by side, then one task after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from dagkit import dagfile, names
+from dagkit.errors import DagkitError, UsageError
+from dagkit.local import airflow_home, platform_imports
+from dagkit.local.dagrun import Order
+from dagkit.local.engines import ENGINES, Engine, Ground, check_name, open_engine
+from dagkit.local.link import Exchange, Message
+from dagkit.local.podhook import CONTROL, Settings
+from dagkit.local.record import RunRecord
+from dagkit.local.tally import Tally, Watcher
+from dagkit.pipeline import Pipeline, RoleFile
+
+if TYPE_CHECKING:
+    from dagkit.local.aws import LocalAWS
+
+PATIENCE = 20.0
+"""Seconds that Airflow's process has to end its pods and itself."""
+
+_EVERYTHING = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
+_SOCKET_PATH_MAX = 100
+_S3_BUCKET = re.compile(rf"s3[an]?://({names.BUCKET})(?:/|$)")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for.
+
+    Attributes:
+        path: The image repository, or a folder in it.
+        environment: ``dev`` or ``prod``: whose role is used.
+        engine: None: what this machine has.
+        dag: The DAG's name, where there are several.
+        task: The only task to run.
+        params: DAG parameters, ``name=value``.
+        date: The logical date, ISO 8601; None is now.
+        build: Whether the image is built first.
+        enforce: Whether the role is enforced; not where it is to be suggested.
+        port: Of local AWS; 0 is any free one.
+    """
+
+    path: Path
+    environment: str = "dev"
+    engine: str | None = None
+    dag: str | None = None
+    task: str | None = None
+    params: Sequence[str] = ()
+    date: str | None = None
+    build: bool = True
+    enforce: bool = True
+    port: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that passed every check that needs neither Airflow nor local AWS."""
+
+    options: Options
+    pipeline: Pipeline
+    dag_file: Path
+    source: str
+    role: RoleFile
+    policy: Mapping[str, Any]
+    params: Mapping[str, str]
+    engine: str
+
+    @property
+    def dag_id(self) -> str:
+        """What the DAG must be called."""
+        return names.dag_id(self.pipeline.project, self.dag_file.stem)
+
+
+def plan(options: Options) -> Plan:
+    """Check what can be checked at once.
+
+    Raises:
+        DagkitError: The DAG, the role or a fixture is wrong, or Airflow is missing.
+        UsageError: The call is.
+    """
+    if options.engine is not None:
+        check_name(options.engine)
+    params = _params(options.params)
+    _date(options.date)
+    pipeline = Pipeline.load(options.path)
+    dag_file = pipeline.dag(options.dag)
+    source = dagfile.with_settings(
+        dagfile.read(dag_file), dag_file, {dagfile.ENVIRONMENT: options.environment}
+    )
+    role = pipeline.role(options.environment)
+    policy = role.policy()
+    pipeline.check_fixtures(role)
+    airflow_home.airflow_version()
+    engine = options.engine or _available_engine()
+    return Plan(options, pipeline, dag_file, source, role, policy, params, engine)
+
+
+def run(plan: Plan, watch: Watcher, after: Callable[[RunRecord, LocalAWS], None] | None = None) -> RunRecord:
+    """Run a plan to its end, and write the report.
+
+    Args:
+        plan: What `plan` gave.
+        watch: Told what happens, as it happens.
+        after: Called at the end, while local AWS still runs.
+
+    Raises:
+        DagkitError: The run could not start, or Airflow ended early.
+        KeyboardInterrupt: It was stopped, by Ctrl-C or a signal. Nothing of it is left running.
+    """
+    from dagkit.local import files
+
+    started = datetime.now(UTC)
+    folder = files.make_run_folder(plan.pipeline.state, started)
+    try:
+        with _signals_interrupt(), ExitStack() as stack:
+            one = _Run(plan, watch, folder, started, stack)
+            record = one.go()
+            files.write(record, folder)
+            if after is not None:
+                after(record, one.aws)
+            return record
+    except AirflowEndedError:
+        raise
+    except BaseException:
+        files.discard_unless_useful(folder)
+        raise
+
+
+class AirflowEndedError(DagkitError):
+    """Airflow's process ended before its DAG did; its log is kept."""
+
+
+class _Run:
+    """One run, under way."""
+
+    def __init__(
+        self, plan: Plan, watch: Watcher, folder: Path, started: datetime, stack: ExitStack
+    ) -> None:
+        self._plan = plan
+        self._watch = watch
+        self._folder = folder
+        self._stack = stack
+        self._clock = time.monotonic()
+        self._scratch = _scratch(stack)
+        run_id = f"{folder.name}-{secrets.token_hex(3)}"
+        self._ground = Ground(
+            run_id=run_id,
+            dag_id=plan.dag_id,
+            root=str(plan.pipeline.root),
+            repository=plan.pipeline.repository,
+            language=plan.pipeline.language,
+            registry=plan.pipeline.platform.registry,
+            scratch=str(self._scratch),
+        )
+        self._tally = Tally(watch, folder, started)
+        self.aws: LocalAWS
+
+    def go(self) -> RunRecord:
+        """From the first check to the record."""
+        plan = self._plan
+        engine = open_engine(plan.engine, self._ground)
+        reach = engine.reach()
+        if engine.unchecked:
+            self._watch.note(None, engine.unchecked)
+        database = airflow_home.migrated_database(self._watch.say)
+        self._watch.say("starting Airflow and local AWS")
+        exchange = self._start_airflow(database, engine)
+        self.aws = self._start_aws(reach.bind)
+
+        def say(text: str) -> None:
+            # a DAG that does not load ends the run at once, not after the image is built
+            if refused := exchange.find("refused"):
+                raise _refusal(refused)
+            self._watch.say(text)
+
+        engine.prepare(say, plan.options.build)
+        self._follow(exchange, self.aws.endpoint(reach.host))
+        return self._tally.record(plan, self.aws, self._folder, time.monotonic() - self._clock)
+
+    def _start_airflow(self, database: Path, engine: Engine) -> Exchange:
+        plan = self._plan
+        home = self._scratch / "airflow"
+        airflow_home.make_home(home, database)
+        platform_imports.write(plan.pipeline.platform, home / airflow_home.IMPORTS)
+        staged = home / airflow_home.DAGS / plan.pipeline.project / plan.dag_file.name
+        staged.parent.mkdir()
+        staged.write_text(plan.source, encoding="utf-8")
+        control = self._scratch / CONTROL
+        order = Order(
+            settings=Settings(
+                ground=self._ground,
+                engine=plan.engine,
+                home=str(home),
+                control=str(control),
+                role=plan.role.name,
+                environment=plan.options.environment,
+            ),
+            staged=str(staged),
+            original=str(plan.dag_file),
+            dag_id=plan.dag_id,
+            logical_date=plan.options.date,
+            params=dict(plan.params),
+            task=plan.options.task,
+        )
+        order_file = self._scratch / "order.json"
+        order_file.write_text(order.to_json(), encoding="utf-8")
+        exchange = Exchange(control)
+        with (self._folder / "logs" / "airflow.log").open("wb") as log:
+            airflow = subprocess.Popen(
+                [sys.executable, "-P", "-m", "dagkit.local.dagrun", str(order_file)],
+                cwd=self._scratch,
+                env={**airflow_home.kept_environment(os.environ), **airflow_home.settings(home)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is the conductor's to handle
+            )
+        self._stack.callback(_end, airflow, exchange, engine)
+
+        def wait() -> None:
+            code = airflow.wait()
+            exchange.drain()
+            exchange.put("exited", code=code)
+
+        threading.Thread(target=wait, daemon=True, name="dagkit-airflow").start()
+        return exchange
+
+    def _start_aws(self, bind: Sequence[str]) -> LocalAWS:
+        from dagkit.local.aws import LocalAWS
+
+        plan = self._plan
+        platform = plan.pipeline.platform
+        aws = self._stack.enter_context(
+            LocalAWS(
+                account=platform.data_account,
+                region=platform.ecr_region,
+                bind=bind,
+                port=plan.options.port,
+            )
+        )
+        fixtures = list(plan.pipeline.fixtures())
+        for bucket in sorted({*plan.role.buckets, *(fixture.bucket for fixture in fixtures)}):
+            if names.matches(names.BUCKET, bucket):  # a role may name buckets by pattern
+                aws.add_bucket(bucket)
+        for fixture in fixtures:
+            aws.put_object(fixture.bucket, fixture.key, fixture.path)
+        aws.add_role(plan.role.name, plan.policy if plan.options.enforce else _EVERYTHING)
+        return aws
+
+    def _follow(self, exchange: Exchange, endpoint: str) -> None:
+        """Answer Airflow's process until its DAG has ended."""
+        while True:
+            message, answer = exchange.messages.get()
+            kind = message.pop("kind")
+            if kind == "refused":
+                raise _refusal(message)
+            if kind == "exited":
+                raise self._crashed(message["code"])
+            if kind == "loaded":
+                self._tally.loaded(message)
+                answer({})
+            elif kind == "pod":
+                answer({"environment": self._pod_environment(message, endpoint)})
+            elif kind == "ended":
+                self._tally.ended(message)
+                return
+            elif kind != "loading":
+                self._tally.take(kind, message)
+
+    def _pod_environment(self, pod: Message, endpoint: str) -> dict[str, str]:
+        """The variables that a pod gets on top of its own: its role's temporary credentials, and where AWS is."""
+        for bucket in sorted({b for value in pod["env"].values() for b in _S3_BUCKET.findall(value)}):
+            self.aws.add_bucket(bucket)
+        if pod["role"] is None:
+            self._tally.note(pod["task"], "the pod has no role, so it has no credentials and AWS refuses its calls")
+            return {"AWS_ENDPOINT_URL": endpoint}
+        credentials = self.aws.credentials(pod["role"], pod["task"])
+        given = credentials.environment(endpoint, self.aws.region)
+        regions = {"AWS_REGION", "AWS_DEFAULT_REGION"} & pod["env"].keys()
+        return {name: value for name, value in given.items() if name not in regions}
+
+    def _crashed(self, code: int) -> AirflowEndedError:
+        log = self._folder / "logs" / "airflow.log"
+        last = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-5:]
+        shown = "\n".join(f"  {line[:200]}" for line in last)
+        return AirflowEndedError(
+            f"Airflow ended before the DAG did, with exit code {code}\n{shown}",
+            where=str(log),
+            fix="Look at the log; if it is not the DAG's doing, run again with --verbose and report it.",
+        )
+
+
+def _end(airflow: subprocess.Popen[bytes], exchange: Exchange, engine: Engine) -> None:
+    """Leave no pod, no process and no socket, whatever state the run is in."""
+    exchange.close()
+    try:
+        airflow.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(airflow.pid, signal.SIGKILL)
+        airflow.wait()
+    with contextlib.suppress(DagkitError):
+        engine.stop()
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a run as Ctrl-C does; once it is ending, nothing interrupts that."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {
+        each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _scratch(stack: ExitStack) -> Path:
+    """A folder of the run's own, short enough for a socket in it."""
+    folder = tempfile.mkdtemp(prefix="dagkit-")
+    if len(folder) + len(CONTROL) > _SOCKET_PATH_MAX:
+        Path(folder).rmdir()
+        folder = tempfile.mkdtemp(prefix="dagkit-", dir="/tmp")  # noqa: S108
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder).resolve()
+
+
+def _available_engine() -> str:
+    from dagkit.containers import engine_available
+
+    return "docker" if engine_available() else "process"
+
+
+def _params(words: Sequence[str]) -> dict[str, str]:
+    params = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (name and equals):
+            raise UsageError(
+                f"--param takes NAME=VALUE, and got '{word}'", fix="Such as: --param region=london"
+            )
+        params[name] = value
+    return params
+
+
+def _date(text: str | None) -> None:
+    try:
+        datetime.fromisoformat(text or "2026-01-01")
+    except ValueError:
+        raise UsageError(
+            f"--date takes a date, and got '{text}'",
+            fix="Such as: --date 2026-01-31, or --date 2026-01-31T06:00",
+        ) from None
+
+
+def _refusal(message: Message) -> DagkitError:
+    kind = UsageError if message.get("usage") else DagkitError
+    return kind(message["what"], where=message.get("where"), fix=message.get("fix"))
+
+
+__all__ = ["ENGINES", "Options", "Plan", "plan", "run"]

@@ -1,10 +1,13 @@
-"""Run a repository's own tests: inside its image, as a pod would run it."""
+"""Run a repository's own tests: inside its image as a pod would run it, or without Docker."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from dagkit import dockerfile
 from dagkit.containers import LABEL_PIPELINE, POD_USER, confinement, docker_client
 from dagkit.errors import DagkitError
 from dagkit.image_checks import ENVIRONMENT
@@ -89,4 +92,16 @@ def run_in_environment(pipeline: Pipeline, arguments: Sequence[str], say: Callab
     Raises:
         DagkitError: There is no such environment for the language, or it cannot be made.
     """
-    raise NotImplementedError
+    from dagkit.local.environment import of
+
+    base_image = dockerfile.read(pipeline.root / "Dockerfile", STAGE, {}).base_image
+    code = of(pipeline.language, pipeline.root, base_image, tests=True)
+    code.make(say)
+    say("Without Docker: not checked are the image, other users, read-only files and dropped capabilities.")
+    if code.differs:
+        say(code.differs)
+    # credentials of this shell are none of the tests' business
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    variables["PATH"] = os.pathsep.join([*map(str, code.folders), variables.get("PATH", os.defpath)])
+    command = [code.program("python") or "python", "-m", "pytest", *arguments]
+    return subprocess.run(command, cwd=pipeline.root, env=variables | ENVIRONMENT, check=False).returncode

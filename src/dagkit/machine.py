@@ -66,5 +66,6 @@ def this_machine() -> Machine:
         about = platform.freedesktop_os_release()
     except OSError:
         return Machine(platform.system(), "linux", container)
-    system = "debian" if shutil.which("apt-get") else "linux"
+    family = {about["ID"], *about.get("ID_LIKE", "").split()}
+    system = "debian" if family & {"debian", "ubuntu"} else "linux"
     return Machine(about.get("PRETTY_NAME") or about["NAME"], system, container)

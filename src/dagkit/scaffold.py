@@ -92,8 +92,13 @@ def source(template: str | None = None, version: str | None = None) -> Source:
         version: A tag (with or without its ``v``), a branch, a commit, or HEAD; None is the newest tag.
 
     Raises:
+        DagkitError: git is missing, or the versions cannot be read.
         UsageError: There is no such template, or no such version of it; the versions there are.
     """
+    if shutil.which("git") is None:
+        raise DagkitError(
+            "git is not installed, and templates are fetched with it", fix=this_machine().install("git")
+        )
     if template is None:
         folder = bundle()
         if _is_git_root(folder):
@@ -143,13 +148,9 @@ def new(
         rename: Asked for another folder if the one named by the answers is taken; None raises instead.
 
     Raises:
-        DagkitError: git is missing, or the template cannot be fetched or used.
+        DagkitError: The template cannot be fetched or used.
         UsageError: An answer is refused (in the template's words), or the destination is taken.
     """
-    if shutil.which("git") is None:
-        raise DagkitError(
-            "git is not installed, and templates are fetched with it", fix=this_machine().install("git")
-        )
     if destination is not None:
         check_free(destination)
     parent = (destination.parent if destination else Path.cwd()).resolve()

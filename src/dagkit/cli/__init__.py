@@ -20,6 +20,7 @@ VERBS = {
 }
 
 DEBUG = "--debug"
+INTERRUPTED = 130
 
 
 def usage() -> str:
@@ -81,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
         if debug:
             raise
         sys.stderr.write("\nstopped\n")
-        return 130
+        return INTERRUPTED
 
 
 def _run(verb: str, args: list[str]) -> int:
@@ -92,8 +93,6 @@ def _run(verb: str, args: list[str]) -> int:
     app = importlib.import_module(f"dagkit.cli.{verb}").app
     try:
         result = typer.main.get_command(app)(args, prog_name=f"dagkit {verb}", standalone_mode=False)
-    except typer.Exit as done:
-        return done.exit_code
     except typer.Abort:
         raise KeyboardInterrupt from None
     except Exception as error:
@@ -102,4 +101,6 @@ def _run(verb: str, args: list[str]) -> int:
             error.show()
             return int(error.exit_code)
         raise
+    if result == INTERRUPTED:
+        raise KeyboardInterrupt  # which typer has turned into an exit code
     return result if isinstance(result, int) else 0

@@ -57,6 +57,17 @@ def commit(root: Path, ref: str = "HEAD") -> str:
         ) from error
 
 
+def top(path: Path) -> Path:
+    """The folder of the git repository that a path lies in.
+
+    Raises:
+        UsageError: It lies in none.
+    """
+    if not path.is_dir():
+        raise UsageError(f"There is no folder '{path}'", fix="Name a clone of the DAG repository.")
+    return Path(git(path.resolve(), "rev-parse", "--show-toplevel").strip())
+
+
 def slug(root: Path) -> str | None:
     """`<organisation>/<name>` of the repository on GitHub, or None where nothing says so.
 

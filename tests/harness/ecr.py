@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import http.client
 import json
 import re
@@ -132,6 +133,7 @@ class _FrontDoor(BaseHTTPRequestHandler):
                 repositoryName=name,
                 imageManifest=body.decode(),
                 imageManifestMediaType=self.headers["Content-Type"],
+                imageDigest=f"sha256:{hashlib.sha256(body).hexdigest()}",
                 imageTag=tag,
             )
 

@@ -8,18 +8,19 @@ from pathlib import Path
 import pytest
 
 from dagkit import scaffold
-from tests.harness.generate import REPOSITORY, commit_all
+from tests.harness.generate import REPOSITORY, commit_all, git
 
-FIRST, SECOND = "v0.9.0", "v0.10.0"
+FIRST = scaffold.RELEASED
+SECOND = "v10.0.0"
+TEMPLATES = ("copier.yml", "templates", "template-airflow-*")
+"""What a template is made of, as git's patterns."""
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A git repository of the template, tagged v0.9.0 and v0.10.0; the second adds a line to Dockerfiles."""
+    """A git repository of the template with two versions; the second adds a line to Dockerfiles."""
     root = tmp_path_factory.mktemp("template") / "dagkit"
-    for name in ("template-airflow-python", "templates"):
-        shutil.copytree(REPOSITORY / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(REPOSITORY / "copier.yml", root)
+    copy_tracked(root, *TEMPLATES)
     commit_all(root, tag=FIRST)
     dockerfile = root / "template-airflow-python" / "Dockerfile.jinja"
     dockerfile.write_text(dockerfile.read_text(encoding="utf-8") + "# the second version\n", encoding="utf-8")
@@ -40,6 +41,15 @@ def published(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
     monkeypatch.setenv("COPIER_CACHE_DIR", str(tmp_path / "mirrors"))
     return template
+
+
+def copy_tracked(destination: Path, *patterns: str) -> list[str]:
+    """Copy what git tracks in this working copy, as it is now; return the paths."""
+    paths = git(REPOSITORY, "ls-files", "-z", "--", *patterns).rstrip("\0").split("\0")
+    for path in paths:
+        (destination / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / path, destination / path)
+    return paths
 
 
 def files(root: Path) -> dict[str, tuple[int, bytes]]:

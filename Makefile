@@ -23,6 +23,7 @@ lint: $(READY) ## check our code, and every kind of repository that the template
 	$(BIN)/mypy
 	$(BIN)/shellcheck requirements/setup.sh tests/images/build.sh .ci/run
 	$(BIN)/hadolint tests/images/*/Dockerfile
+	$(BIN)/yamllint --strict copier.yml
 	$(BIN)/python -m tests.harness.lint_generated
 
 bench: $(READY) ## measure speed, as ratios taken side by side

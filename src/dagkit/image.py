@@ -240,6 +240,10 @@ def _failed(
         )
     if code := re.search(r"returned a non-zero code: (\d+)", message):
         message = f"exit code {code[1]}"
+    if step.text.startswith("FROM "):
+        return DagkitError(
+            f"The image that it is built on cannot be had: {message}", where=f"{path}:{step.line}", fix=hint
+        )
     return DagkitError(
         f"A step of the build failed ({message}): {step.text}{shown}",
         where=f"{path}:{step.line}",

@@ -14,6 +14,7 @@ VERBS = {
     "build": "build the image and check that it will run on the cluster",
     "test": "run the repository's own tests, inside the image",
     "run": "run the DAG here, with its role enforced",
+    "validate": "check the rules that the DAG repository asks to be kept",
     "review": "what a pull request changes: permissions and DAGs, for the reviewer",
     "deploy": "bring roles and DAGs from the DAG repository to AWS",
     "notify": "tell Slack which pull request needs approval",
@@ -87,9 +88,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(verb: str, args: list[str]) -> int:
     import importlib
+    import signal
+    from contextlib import suppress
 
     import typer
 
+    # whoever ends us, what we started is put away; handlers can only be set in the main thread
+    with suppress(ValueError):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     app = importlib.import_module(f"dagkit.cli.{verb}").app
     try:
         result = typer.main.get_command(app)(args, prog_name=f"dagkit {verb}", standalone_mode=False)

@@ -20,6 +20,8 @@ test: $(READY) ## run the tests; says at the end which were skipped and why (ARG
 lint: $(READY) ## check our code, and every kind of repository that the templates make
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/ruff check $$(git ls-files "templates/*.py")
+	$(BIN)/ruff format --check $$(git ls-files "templates/*.py")
 	$(BIN)/mypy
 	$(BIN)/shellcheck requirements/setup.sh tests/images/build.sh .ci/run
 	$(BIN)/hadolint tests/images/*/Dockerfile

@@ -1,0 +1,108 @@
+"""The generated DAG, as the oldest and the newest Airflow see it."""
+
+from __future__ import annotations
+
+import ast
+
+from tests.template.conftest import ImportsFolder, Probe, Render
+
+ANSWERS = {
+    "repository": "Prison_Counts",
+    "project": "prisons",
+    "pipeline": "daily_counts",
+    "description": 'Counts "everybody", it\'s daily \\o/',
+    "owner": "a-person",
+    "email": "a.person@justice.gov.uk",
+    "schedule": "30 6 * * MON-FRI",
+    "output": "s3://alpha-prisons/counts",
+    "compute": "high-memory",
+}
+
+
+def test_it_parses_without_a_warning_and_says_what_was_answered(
+    ask_airflow: Probe, render: Render, imports: ImportsFolder
+) -> None:
+    path = render(**ANSWERS) / "airflow/dags/daily_counts.py"
+    [dag] = ask_airflow("load_dags", paths=[str(path)], imports=str(imports()))
+    assert dag.pop("warnings") == []
+    assert dag.pop("doc_md") == ast.get_docstring(ast.parse(path.read_text()), clean=False)
+    image = "189157455002.dkr.ecr.eu-west-1.amazonaws.com/prison-counts:v0.0.1"
+    every_pod = {
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_METADATA_SERVICE_TIMEOUT": "60",
+        "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "5",
+    }
+    assert dag.pop("tasks") == [
+        {
+            "task_id": "write",
+            "owner": "a-person",
+            "retries": 1,
+            "image": image,
+            "env_vars": every_pod
+            | {
+                "RUN": "write",
+                "TEXT": "Written by {{ dag.dag_id }} at {{ ts }}",
+                "OUTPATH": "s3://alpha-prisons/counts/dev/text.txt",
+            },
+            "downstream": ["copy"],
+        },
+        {
+            "task_id": "copy",
+            "owner": "a-person",
+            "retries": 1,
+            "image": image,
+            "env_vars": every_pod
+            | {
+                "RUN": "copy",
+                "FROM": "s3://alpha-prisons/counts/dev/text.txt",
+                "TO": "s3://alpha-prisons/counts/dev/copy.txt",
+            },
+            "downstream": [],
+        },
+    ]
+    assert dag == {
+        "dag_id": "prisons.daily_counts",
+        "description": ANSWERS["description"],
+        "schedule": "30 6 * * MON-FRI",
+        "tags": ["prisons"],
+        "catchup": False,
+        "max_active_runs": 1,
+        "start_date": "2026-01-01T00:00:00+00:00",
+        "owner_links": {"a-person": "mailto:a.person@justice.gov.uk"},
+    }
+
+
+def test_a_schedule_is_what_airflow_takes_it_for(
+    ask_airflow: Probe, render: Render, imports: ImportsFolder
+) -> None:
+    schedules = {
+        "manual": None,
+        "None": None,
+        "@once": "@once",
+        "@daily": "@daily",
+        "@quarterly": "@quarterly",
+        "0 6 * * MON-FRI": "0 6 * * MON-FRI",
+        "*/5 0-23/2 1,15 jan-dec 0,7": "*/5 0-23/2 1,15 jan-dec 0,7",
+    }
+    paths = [str(render(schedule=schedule) / "airflow/dags/my_pipeline.py") for schedule in schedules]
+    dags = ask_airflow("load_dags", paths=paths, imports=str(imports()))
+    assert [(dag["schedule"], dag["warnings"]) for dag in dags] == [(s, []) for s in schedules.values()]
+
+
+def test_environment_and_release_are_the_first_two_assignments(render: Render) -> None:
+    tree = ast.parse((render() / "airflow/dags/my_pipeline.py").read_text())
+    first, second = [node for node in tree.body if isinstance(node, ast.Assign)][:2]
+    assert ast.unparse(first) == "ENVIRONMENT = 'dev'"
+    assert ast.unparse(second) == "RELEASE = 'v0.0.1'"
+
+
+def test_the_role_is_the_one_of_the_environment(render: Render) -> None:
+    made = render(project="prisons", pipeline="daily")
+    names: dict[str, object] = {"ENVIRONMENT": "prod"}
+    role = next(
+        node
+        for node in ast.parse((made / "airflow/dags/daily.py").read_text()).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ROLE"
+    )
+    exec(compile(ast.Module([role], []), "dag", "exec"), names)  # noqa: S102
+    assert f"iam_role_name: {names['ROLE']}\n" in (made / "airflow/roles/prod/daily.yaml").read_text()

@@ -56,8 +56,8 @@ def with_settings(source: str, path: Path, settings: Mapping[str, str]) -> str:
     Args:
         source: The DAG's source.
         path: Its file, for errors.
-        settings: The value by the name of an assignment at the top level, such as ``ENVIRONMENT``. A name that
-            is not assigned a plain string there is left alone.
+        settings: The value by the name of an assignment at the top level, such as ``ENVIRONMENT``. A name
+            that is not assigned a plain string there is left alone.
     """
     lines = source.encode().splitlines(keepends=True)
     for node in reversed(parse(source, path).body):

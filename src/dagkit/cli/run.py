@@ -42,14 +42,12 @@ def run(
     build: Annotated[bool, typer.Option("--build/--no-build", help="Build the image first.")] = True,
     suggest_role: Annotated[
         bool,
-        typer.Option(
-            "--suggest-role", help="Allow everything, then print the smallest role that would do."
-        ),
+        typer.Option("--suggest-role", help="Allow everything, then print the smallest role that would do."),
     ] = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave local AWS running until Ctrl-C, to look into it.")
     ] = False,
-    port: Annotated[int, typer.Option(help="The port of local AWS; 0 is any free one.", min=0, max=65535)] = 0,
+    port: Annotated[int, typer.Option(help="The port of local AWS; 0: any free one.", min=0, max=65535)] = 0,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show Airflow's own log, too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> int:
@@ -81,7 +79,7 @@ def run(
         if as_json:
             ui.print_json(record.as_json())
         elif suggest_role:
-            _print_role(plan, aws)
+            _print_role(plan, record, aws)
         sys.stdout.flush()
         if keep:
             _keep(record, aws, face)
@@ -158,13 +156,13 @@ class Face:
         from dagkit.local.report import mark
         from dagkit.local.words import state_word
 
-        why = f"exit code {attempt.exit_code}" if attempt.exit_code else ""
-        why = ": " + ", ".join(part for part in (why, attempt.reason) if part) if why or attempt.reason else ""
-        word = state_word(attempt.state)
+        why = [f"exit code {attempt.exit_code}"] if attempt.exit_code else []
+        why += [attempt.reason] if attempt.reason else []
         self._doing("Airflow decides what is next")
-        self._out(
-            f"{self._name(task)}{mark(attempt.state, ui.styled)} {word} in {ui.human_time(attempt.seconds)}{why}"
-        )
+        words = f"{state_word(attempt.state)} after {ui.human_time(attempt.seconds)}"
+        words = ": ".join([words, ", ".join(why)] if why else [words])
+        words += "; it is tried again at once" if attempt.state == "up_for_retry" else ""
+        self._out(f"{self._name(task)}{mark(attempt.state, ui.styled)} {words}")
 
     def report(self, record: RunRecord) -> None:
         """What happened."""
@@ -205,12 +203,15 @@ def printable(line: str) -> str:
     return "".join(c if c.isprintable() or c == "\t" else "" for c in line)
 
 
-def _print_role(plan: Plan, aws: LocalAWS) -> None:
+def _print_role(plan: Plan, record: RunRecord, aws: LocalAWS) -> None:
     import yaml
 
     from dagkit.local.suggest import suggest_role
 
-    ui.note(f"\nThe smallest role that is enough for this run; it goes into {ui.shell_path(plan.role.path)}:")
+    place = ui.shell_path(plan.role.path)
+    if not record.passed:
+        ui.note("\nThe run failed, so the role below lacks what the tasks would have done after that.")
+    ui.note(f"\nThe smallest role that is enough for this run; it goes into {place}:")
     ui.say(yaml.safe_dump(suggest_role(plan.role.config, aws.ledger), sort_keys=False).rstrip())
 
 

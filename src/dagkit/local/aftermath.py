@@ -65,9 +65,9 @@ def refused(calls: Sequence[Call], role: RoleFile) -> tuple[RefusedCall, ...]:
     judged = [need for need in needs.values() if need is not None]
     advice = [(each, _lines(each)) for each in advise(role.config, judged)]
     record = []
-    for key, need in needs.items():
+    for key, known in needs.items():
         task, action, resource = key
-        helps = next(((each, lines) for each, lines in advice if need in each.needs), None)
+        helps = next(((each, lines) for each, lines in advice if known in each.needs), None)
         lines = helps[1] if helps else ""
         text = helps[0].text if helps and not lines else ""
         record.append(

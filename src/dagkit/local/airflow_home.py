@@ -23,8 +23,8 @@ DAGS = "dags"
 IMPORTS = "lib"
 KUBECONFIG = "kubeconfig"
 
-# What Airflow's process keeps of the caller's environment: what programs need to start, reach the network's edge
-# and reach Docker. Above all none of AIRFLOW_*, AWS_*, PYTHON*.
+# What Airflow's process keeps of the caller's environment: what programs need to start, and to reach the
+# network's edge and Docker. Above all none of AIRFLOW_*, AWS_*, PYTHON*.
 _KEPT = frozenset(
     {
         "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",

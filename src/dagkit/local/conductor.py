@@ -1,4 +1,4 @@
-"""The conductor of a run: checks first, then local AWS and Airflow side by side, then one task after the other."""
+"""The conductor of a run: checks first, then local AWS and Airflow side by side, then the tasks."""
 
 from __future__ import annotations
 
@@ -156,9 +156,7 @@ class AirflowEndedError(DagkitError):
 class _Run:
     """One run, under way."""
 
-    def __init__(
-        self, plan: Plan, watch: Watcher, folder: Path, started: datetime, stack: ExitStack
-    ) -> None:
+    def __init__(self, plan: Plan, watch: Watcher, folder: Path, started: datetime, stack: ExitStack) -> None:
         self._plan = plan
         self._watch = watch
         self._folder = folder
@@ -183,8 +181,6 @@ class _Run:
         plan = self._plan
         engine = open_engine(plan.engine, self._ground)
         reach = engine.reach()
-        if engine.unchecked:
-            self._watch.note(None, engine.unchecked)
         database = airflow_home.migrated_database(self._watch.say)
         self._watch.say("starting Airflow and local AWS")
         exchange = self._start_airflow(database, engine)
@@ -196,7 +192,8 @@ class _Run:
                 raise _refusal(refused)
             self._watch.say(text)
 
-        engine.prepare(say, plan.options.build)
+        for text in engine.prepare(say, plan.options.build):
+            self._tally.note(None, text)
         self._follow(exchange, self.aws.endpoint(reach.host))
         return self._tally.record(plan, self.aws, self._folder, time.monotonic() - self._clock)
 
@@ -267,7 +264,14 @@ class _Run:
                 aws.add_bucket(bucket)
         for fixture in fixtures:
             aws.put_object(fixture.bucket, fixture.key, fixture.path)
-        aws.add_role(plan.role.name, plan.policy if plan.options.enforce else _EVERYTHING)
+        try:
+            aws.add_role(plan.role.name, plan.policy if plan.options.enforce else _EVERYTHING)
+        except DagkitError as error:
+            raise DagkitError(
+                f"AWS does not accept the role's policy: {str(error).rpartition(': ')[2]}",
+                where=str(plan.role.path),
+                fix="A list in it may be empty: take its key out, or put a path in.",
+            ) from error
         return aws
 
     def _follow(self, exchange: Exchange, endpoint: str) -> None:
@@ -281,6 +285,7 @@ class _Run:
                 raise self._crashed(message["code"])
             if kind == "loaded":
                 self._tally.loaded(message)
+            elif kind == "ready":
                 answer({})
             elif kind == "pod":
                 answer({"environment": self._pod_environment(message, endpoint)})
@@ -291,11 +296,11 @@ class _Run:
                 self._tally.take(kind, message)
 
     def _pod_environment(self, pod: Message, endpoint: str) -> dict[str, str]:
-        """The variables that a pod gets on top of its own: its role's temporary credentials, and where AWS is."""
+        """The variables that a pod gets on top of its own: its role's credentials, and where AWS is."""
         for bucket in sorted({b for value in pod["env"].values() for b in _S3_BUCKET.findall(value)}):
             self.aws.add_bucket(bucket)
         if pod["role"] is None:
-            self._tally.note(pod["task"], "the pod has no role, so it has no credentials and AWS refuses its calls")
+            self._tally.note(pod["task"], "its pod has no role: without credentials AWS refuses every call")
             return {"AWS_ENDPOINT_URL": endpoint}
         credentials = self.aws.credentials(pod["role"], pod["task"])
         given = credentials.environment(endpoint, self.aws.region)
@@ -338,9 +343,7 @@ def _signals_interrupt() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {
-        each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    }
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
@@ -353,7 +356,7 @@ def _scratch(stack: ExitStack) -> Path:
     folder = tempfile.mkdtemp(prefix="dagkit-")
     if len(folder) + len(CONTROL) > _SOCKET_PATH_MAX:
         Path(folder).rmdir()
-        folder = tempfile.mkdtemp(prefix="dagkit-", dir="/tmp")  # noqa: S108
+        folder = tempfile.mkdtemp(prefix="dagkit-", dir="/tmp")
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder).resolve()
 

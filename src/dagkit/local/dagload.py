@@ -1,4 +1,4 @@
-"""A DAG file in Airflow's hands: loaded, with what is wrong said at its line, and made fit for this machine."""
+"""A DAG file in Airflow's hands: loaded, what is wrong said at its line, and made fit for this machine."""
 
 from __future__ import annotations
 
@@ -49,8 +49,7 @@ def load_dag(staged: Path, original: Path, dag_id: str) -> DAG:
     dag: DAG = next(iter(bag.dags.values()))
     if dag.dag_id != dag_id:
         raise DagkitError(
-            f"The dag_id is '{dag.dag_id}', and must be '{dag_id}':"
-            " the project and the file's name",
+            f"The dag_id is '{dag.dag_id}', and must be '{dag_id}': the project and the file's name",
             where=f"{original}:{_line_of(original, dag.dag_id)}",
             fix=f'Write dag_id="{dag_id}"',
         )
@@ -60,7 +59,7 @@ def load_dag(staged: Path, original: Path, dag_id: str) -> DAG:
 
 
 def parse_error(trace: str, staged: Path, original: Path) -> DagkitError:
-    """One sentence, at the line of the DAG, from the traceback that Airflow keeps of a file that does not load."""
+    """One sentence, at the line of the DAG, from the traceback that Airflow keeps of a file."""
     lines = [line for line in trace.strip().splitlines() if line.strip()]
     frames = [m for m in _FRAME.finditer(trace) if Path(m["file"]).resolve() == staged.resolve()]
     message = lines[-1].strip() if lines else "unknown error"
@@ -84,7 +83,7 @@ def localise(dag: DAG) -> list[str]:
     Retries come at once, and no e-mail is sent.
     """
     notes: list[str] = []
-    tasks = [task for task in dag.task_dict.values()]
+    tasks = list(dag.task_dict.values())
     if any((task.retries or 0) > 0 for task in tasks):
         for task in tasks:
             _set(task, "retry_delay", timedelta(0))

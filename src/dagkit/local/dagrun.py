@@ -1,13 +1,14 @@
 """Airflow's process: loads one DAG file and runs it with Airflow's own `dag.test()`.
 
-`python -m dagkit.local.dagrun ORDER.json`. Started by the conductor, with an environment of its own; what it prints
-is Airflow's own noise, and what happens goes to the conductor as messages:
+`python -m dagkit.local.dagrun ORDER.json`. Started by the conductor, with an environment of its own; what it
+prints is Airflow's own noise, and what happens goes to the conductor as messages:
 
 | kind | fields |
 |---|---|
 | `loading` | |
 | `refused` | what, where, fix, usage: the DAG or the call is wrong; nothing has run |
-| `loaded` (asked: answered when tasks may start) | dag_id, tasks, params, logical_date, notes |
+| `loaded` | dag_id, tasks, params, logical_date, notes |
+| `ready` (asked: answered when tasks may start) | |
 | `started` | task, attempt, time |
 | `pod` (asked: answered with its environment) | task, image, role, env |
 | `log` | task, line |
@@ -35,9 +36,6 @@ from dagkit.names import closest
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
-
-# Tasks that wait for each other's states are looked at once a second by dag.test(); no retry needs longer here.
-RETRY_DELAY = 0.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def main(order_file: str) -> int:
         usage = isinstance(error, UsageError)
         hook.link.tell("refused", what=error.what, where=error.where, fix=error.fix, usage=usage)
         return 1
-    hook.link.ask(
+    hook.link.tell(
         "loaded",
         dag_id=dag.dag_id,
         tasks=[describe(task) for task in dag.task_dict.values()],
@@ -107,6 +105,11 @@ def main(order_file: str) -> int:
         logical_date=when.isoformat(),
         notes=notes,
     )
+    # while the conductor still builds an image, or fetches packages
+    from dagkit.local.airflow_api import warm_up
+
+    warm_up()
+    hook.link.ask("ready")
     if order.task is not None:
         dag = dag.partial_subset([order.task], include_upstream=False, include_downstream=False)
     from dagkit.local.taskevents import listen

@@ -35,7 +35,6 @@ class DockerEngine:
     """Containers with the image, user, limits and capabilities of the pod."""
 
     name = "docker"
-    unchecked = ""
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
@@ -46,19 +45,16 @@ class DockerEngine:
     def _client(self) -> docker.DockerClient:
         # a container may be silent for hours while its log is followed
         client = docker_client()
-        client.api.timeout = None
+        client.api.timeout = None  # type: ignore[assignment]  # None is "for ever", which its stub leaves out
         return client
 
     def reach(self) -> Reach:
         """Loopback, and the engine's own bridge where that is an address of this machine (Linux)."""
-        gateway = ""
-        for config in (self._client.networks.get("bridge").attrs.get("IPAM") or {}).get("Config") or []:
-            address = str(config.get("Gateway") or "")
-            if address and ipaddress.ip_address(address).version == 4:
-                gateway = address
-        return Reach(HOST, ("127.0.0.1", gateway) if gateway and _is_ours(gateway) else ("127.0.0.1",))
+        bridge = self._client.networks.get("bridge").attrs
+        gateways = [_gateway(config) for config in (bridge.get("IPAM") or {}).get("Config") or []]
+        return Reach(HOST, ("127.0.0.1", *(each for each in gateways if each and _is_ours(each))))
 
-    def prepare(self, say: Say, build: bool) -> None:
+    def prepare(self, say: Say, build: bool) -> tuple[str, ...]:
         """Build the repository's image, or see that it is there."""
         from docker.errors import ImageNotFound
 
@@ -67,16 +63,21 @@ class DockerEngine:
             from dagkit import image
             from dagkit.pipeline import Pipeline
 
+            shown = 0
+
             def on_event(event: image.BuildEvent) -> None:
-                if not event.text:
-                    cached = " (cached)" if event.cached else ""
-                    say(f"image {event.step}/{event.steps}: {event.instruction}{cached}")
+                nonlocal shown
+                # a step that has something to do says so; one whose result is there does not
+                if event.text and event.step > shown and not event.cached:
+                    shown = event.step
+                    say(f"image, step {event.step} of {event.steps}: {event.instruction}")
 
             built = image.build(Pipeline.load(self._ground.folder), on_event=on_event)
-            say(f"image {built.tag} is built, in {built.seconds:.1f} s")
-            return
+            say(f"image {built.tag}: built in {built.seconds:.1f} s")
+            return ()
         try:
             self._client.images.get(tag)
+            return ()
         except ImageNotFound as error:
             raise DagkitError(
                 f"The image {tag} has not been built on this machine",
@@ -95,7 +96,7 @@ class DockerEngine:
             with self._starting:
                 if self._stopping:
                     return Outcome(143, "the run was stopped")
-                container = self._client.containers.create(image.id, **self._settings(pod, environment, note))
+                container = self._client.containers.create(image, **self._settings(pod, environment, note))
                 container.start()
             for line in lines(container.logs(stream=True, follow=True)):
                 log(line)
@@ -234,6 +235,15 @@ def lines(chunks: Iterable[bytes]) -> Iterator[str]:
 def gib(size: int) -> str:
     """Bytes in GiB, without needless digits."""
     return f"{size / 1024**3:.2f}".rstrip("0").rstrip(".")
+
+
+def _gateway(config: Mapping[str, str]) -> str:
+    """The IPv4 address of this machine in one of the engine's networks; empty where that has none.
+
+    An engine that chose the address itself does not always say it: it is the first of the network then.
+    """
+    network = ipaddress.ip_network(config["Subnet"])
+    return (config.get("Gateway") or str(network[1])) if network.version == 4 else ""
 
 
 def _is_ours(address: str) -> bool:

@@ -1,4 +1,4 @@
-"""Engines: run one pod and stream its log. Registered by name; who runs a DAG does not know which one it has."""
+"""Engines: run one pod and stream its log. Who runs a DAG does not know which one it has."""
 
 from __future__ import annotations
 
@@ -82,21 +82,22 @@ class Engine(Protocol):
 
     Attributes:
         name: As `--engine` calls it.
-        unchecked: What of a pod it does not check, as a sentence; empty where it checks all.
     """
 
     name: str
-    unchecked: str
 
     def reach(self) -> Reach:
         """How its pods reach local AWS."""
 
-    def prepare(self, say: Say, build: bool) -> None:
+    def prepare(self, say: Say, build: bool) -> tuple[str, ...]:
         """Make what pods need: an image, an environment. Slow; called once, before any pod.
 
         Args:
             say: Told about progress.
             build: Whether what exists may be out of date, and is made again where it is.
+
+        Returns:
+            What is different here from the platform, a sentence each.
 
         Raises:
             DagkitError: It cannot be made.

@@ -1,4 +1,4 @@
-"""What a container of the repository's image would start, read from its Dockerfile and turned into paths of the repository."""
+"""What a container of the repository's image would start, read from its Dockerfile."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Start:
         if not word.startswith("/"):
             return word
         for source, target in self.copies:
-            for inside, outside in ((target, source), (posixpath.join(target, posixpath.basename(source)), source)):
+            for inside in (target, posixpath.join(target, posixpath.basename(source))):
                 if word == inside or word.startswith(inside.rstrip("/") + "/"):
-                    found = root / outside / PurePosixPath(word).relative_to(inside)
+                    found = root / source / PurePosixPath(word).relative_to(inside)
                     if found.exists():
                         return str(found)
         return word
@@ -63,7 +63,9 @@ def read(path: Path) -> Start:
 
     if not path.is_file():
         raise DagkitError(
-            "The Dockerfile is missing", where=str(path), fix="Put it back from git: git checkout -- Dockerfile"
+            "The Dockerfile is missing",
+            where=str(path),
+            fix="Put it back from git: git checkout -- Dockerfile",
         )
     parser = DockerfileParser(fileobj=BytesIO(path.read_bytes()))
     stages = _stages(parser.structure)

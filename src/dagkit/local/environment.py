@@ -35,7 +35,7 @@ class CodeEnvironment(Protocol):
         """
 
     def program(self, name: str) -> str | None:
-        """The program that a command line of the image calls ``name``; None where this is not its business."""
+        """The program that the image calls ``name``; None where this is not its business."""
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -188,7 +188,7 @@ class PythonEnvironment:
             return DagkitError(
                 f"The packages of the lock file cannot be fetched: the network does not answer\n{text}",
                 where=", ".join(map(str, self._locks)),
-                fix="See that this machine reaches its package index, then run again: nothing was left half-made.",
+                fix="See that this machine reaches its package index, and run again: nothing is half-made.",
             )
         return DagkitError(
             f"The packages of the lock file cannot be installed\n{text}",

@@ -1,7 +1,7 @@
 """How the processes of a run talk: JSON lines over a Unix socket.
 
-The conductor (`dagkit run`) listens; Airflow's process, and any other that runs tasks, connects. Whoever is left when
-the other side goes, knows it at once.
+The conductor (`dagkit run`) listens; Airflow's process, and any other that runs tasks, connects. Whoever is
+left when the other side goes, knows it at once.
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ def graph(record: RunRecord) -> str:
             targets = [key for name, key in known.items() if name == after or name.startswith(f"{after}[")]
             lines += [f"  {known[each.name]} --> {target}" for target in targets]
     used = {_class(each.state) for each in record.tasks}
-    lines += [f"  classDef {_class(state)} {style}" for state, style in _COLOURS.items() if _class(state) in used]
+    styles = {_class(state): style for state, style in _COLOURS.items()}
+    lines += [f"  classDef {name} {style}" for name, style in styles.items() if name in used]
     return "\n".join(lines)
 
 
@@ -111,7 +112,8 @@ def _refused(record: RunRecord) -> list[str]:
     parts = []
     for each in record.refused:
         often = f", {each.times} times" if each.times > 1 else ""
-        parts.append(f"**{_escape(each.task)}**: `{each.action}` on `{each.resource}`{often}. {_escape(each.reason)}")
+        call = f"`{each.action}` on `{each.resource}`{often}"
+        parts.append(f"**{_escape(each.task)}**: {call}. {_escape(each.reason)}")
         if each.lines:
             parts.append(f"`{_short(each.file, record)}` would allow it with:\n\n```yaml\n{each.lines}\n```")
         if each.advice:

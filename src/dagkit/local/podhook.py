@@ -1,7 +1,7 @@
 """Hands every pod that KubernetesPodOperator would create to an engine.
 
-Lives in a process of Airflow's. All it needs is in a `Settings`, which is plain JSON: a plugin can install it in
-any process that runs tasks.
+Lives in a process of Airflow's. All it needs is in a `Settings`, which is plain JSON: a plugin can install it
+in any process that runs tasks.
 """
 
 from __future__ import annotations
@@ -97,21 +97,20 @@ class Hook:
             AirflowSkipException: It ended with an exit code that means skip.
             AirflowFailException: It could not run at all, so that trying again is no use.
         """
-        from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-
+        exceptions = airflow_exceptions()
         instance = context["ti"]
         task = task_name(instance.task_id, getattr(instance, "map_index", -1))
         try:
             outcome = self._run(task, self._manifest(operator, context))
         except DagkitError as error:
             self.link.tell("problem", task=task, what=error.what, where=error.where, fix=error.fix)
-            raise AirflowFailException(error.what) from error
+            raise exceptions.AirflowFailException(error.what) from error
         self.outcomes[task, instance.try_number] = outcome
         if outcome.exit_code in skip_codes(operator):
-            raise AirflowSkipException(f"exit code {outcome.exit_code} means skip")
+            raise exceptions.AirflowSkipException(f"exit code {outcome.exit_code} means skip")
         if outcome.exit_code != 0:
             reason = f": {outcome.reason}" if outcome.reason else ""
-            raise AirflowException(f"exit code {outcome.exit_code}{reason}")
+            raise exceptions.AirflowException(f"exit code {outcome.exit_code}{reason}")
         return _result(outcome)
 
     def _manifest(self, operator: KubernetesPodOperator, context: Any) -> pods.Manifest:
@@ -187,6 +186,13 @@ def _result(outcome: Outcome) -> Any:
     try:
         return json.loads(outcome.result)
     except ValueError:
-        from airflow.exceptions import AirflowException
+        raise airflow_exceptions().AirflowException("/airflow/xcom/return.json is not JSON") from None
 
-        raise AirflowException("/airflow/xcom/return.json is not JSON") from None
+
+def airflow_exceptions() -> Any:
+    """The module with AirflowException, AirflowFailException and AirflowSkipException."""
+    try:
+        from airflow.sdk import exceptions
+    except ImportError:  # Airflow 3.1
+        from airflow import exceptions
+    return exceptions

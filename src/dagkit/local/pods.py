@@ -131,9 +131,9 @@ def quantity(text: str | float) -> decimal.Decimal:
     text = str(text).strip()
     for suffix, power in _BINARY.items():
         if text.endswith(suffix):
-            return _number(text.removesuffix(suffix), text) * 1024**power
+            return _number(text.removesuffix(suffix), text) * decimal.Decimal(1024**power)
     suffix = text[-1:] if text[-1:] in _DECIMAL else ""
-    return _number(text.removesuffix(suffix), text) * decimal.Decimal(1000) ** _DECIMAL[suffix]
+    return _number(text.removesuffix(suffix), text).scaleb(3 * _DECIMAL[suffix])
 
 
 def _number(text: str, whole: str) -> decimal.Decimal:

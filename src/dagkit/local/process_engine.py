@@ -1,4 +1,4 @@
-"""The `process` engine: no Docker; the image's entry point runs on this machine, in the locked environment."""
+"""The `process` engine: no Docker; the image's entry point runs here, in the locked environment."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ from dagkit.local.engines import Ground, Outcome, Reach, Say
 from dagkit.local.environment import CodeEnvironment, of
 from dagkit.local.pods import PodRun
 
+UNCHECKED = (
+    "without Docker it is not checked that the image builds, nor what the pod's user, limits, capabilities"
+    " and read-only file system would refuse"
+)
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
 
@@ -31,10 +35,6 @@ class ProcessEngine:
     """Processes with the variables of the pod, and nothing else of this machine's."""
 
     name = "process"
-    unchecked = (
-        "Without Docker it is not checked that the image builds, nor what the pod's user, limits,"
-        " capabilities and read-only file system would refuse."
-    )
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
@@ -55,15 +55,15 @@ class ProcessEngine:
         """Loopback."""
         return Reach("127.0.0.1", ("127.0.0.1",))
 
-    def prepare(self, say: Say, build: bool) -> None:
+    def prepare(self, say: Say, build: bool) -> tuple[str, ...]:
         """Make the environment of the lock file, once."""
         del build  # its name says what it was made of: it is never out of date
         self._code.make(say)
-        if self._code.differs:
-            say(self._code.differs)
+        return (UNCHECKED, self._code.differs) if self._code.differs else (UNCHECKED,)
 
     def run(self, pod: PodRun, environment: Mapping[str, str], log: Say, note: Say) -> Outcome:
         """Run one pod as a process in a group of its own, which is ended with it."""
+        del note  # what is different is the same for every pod: UNCHECKED
         self._check(pod)
         home = Path(self._ground.scratch) / "pods" / pod.name
         home.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ class ProcessEngine:
             )
         if pod.xcom:
             raise DagkitError(
-                f"The task {pod.task} returns a result through /airflow/xcom, which is a folder of its container",
+                f"The task {pod.task} returns a result through /airflow/xcom, a folder of its container",
                 where=f"task {pod.task}",
                 fix="Start Docker, and run with: --engine docker (or set do_xcom_push=False)",
             )

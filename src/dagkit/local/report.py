@@ -1,4 +1,4 @@
-"""A run's report as lines for a terminal. What is printed is decided here; in which colour, by who prints it."""
+"""A run's report as lines for a terminal. What is printed is decided here; in which colour, elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from dagkit.local.words import duration, size, state_word, task_problem
 
 Style = Callable[[str, str], str]
 
-_MARKS = {SUCCESS: ("✓", "green"), FAILED: ("✗", "red"), SKIPPED: ("-", "dim")}
+_MARKS = {
+    SUCCESS: ("✓", "green"),
+    FAILED: ("✗", "red"),
+    "up_for_retry": ("✗", "yellow"),
+    SKIPPED: ("-", "dim"),
+}
 _OTHER = ("·", "dim")
 PREVIEW_LINES = 3
 
@@ -60,9 +65,9 @@ def _tasks(record: RunRecord, style: Style) -> list[str]:
     ]
     widths = [max(len(row[n]) for row in rows) for n in range(4)]
     return [
-        "  ".join(
-            [f"  {mark(each.state, style)}", *(cell.ljust(w) for cell, w in zip(row, widths, strict=False) if w)]
-            + [row[4]]
+        f"  {mark(each.state, style)} "
+        + "  ".join(
+            [*(cell.ljust(width) for cell, width in zip(row, widths, strict=False) if width), row[4]]
         ).rstrip()
         for each, row in zip(record.tasks, rows, strict=True)
     ]
@@ -101,4 +106,3 @@ def _is_last_of_its_lines(call: RefusedCall, record: RunRecord) -> bool:
 
 def _from(path: Path, here: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-

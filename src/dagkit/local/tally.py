@@ -56,7 +56,7 @@ class Tally:
         self._ended: Message = {}
         self._begun: dict[str, tuple[int, datetime]] = {}
         self._attempts: dict[str, list[Attempt]] = {}
-        self._notes: dict[str, list[str]] = {}
+        self._notes: dict[str | None, list[str]] = {}
         self._problems: dict[str, str] = {}
         self._last: dict[str, deque[str]] = {}
         self._files: dict[str, IO[str]] = {}
@@ -64,8 +64,6 @@ class Tally:
     def loaded(self, message: Message) -> None:
         """The DAG has been loaded."""
         self._loaded = message
-        for text in message["notes"]:
-            self._watch.note(None, text)
 
     def ended(self, message: Message) -> None:
         """The DAG has ended."""
@@ -81,6 +79,7 @@ class Tally:
             self._attempts.setdefault(task, [])
             if message["attempt"] > 1:
                 self._write(task, f"--- try {message['attempt']} ---")
+                self._last[task].clear()
             self._watch.started(task, message["attempt"])
         elif kind == "log":
             self._write(task, message["line"])
@@ -96,8 +95,8 @@ class Tally:
         elif kind == "finished":
             self._finished(task, message)
 
-    def note(self, task: str, text: str) -> None:
-        """Something about a task is different here; said once."""
+    def note(self, task: str | None, text: str) -> None:
+        """Something is different here, about a task or about the run; said once."""
         notes = self._notes.setdefault(task, [])
         if text not in notes:
             notes.append(text)
@@ -126,7 +125,7 @@ class Tally:
             tasks=self._tasks(),
             written=aftermath.written(aws, calls),
             refused=aftermath.refused(calls, role),
-            notes=tuple(self._loaded["notes"]),
+            notes=(*self._notes.get(None, ()), *self._loaded["notes"]),
         )
 
     def _tasks(self) -> tuple[TaskRecord, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
-from dagkit.local.podhook import task_name
+from dagkit.local.podhook import airflow_exceptions, task_name
 
 if TYPE_CHECKING:
     from dagkit.local.dagrun import Order
@@ -19,6 +20,9 @@ _NOISE = (
     "airflow.", "alembic", "asyncio", "botocore", "cadwyn", "docker", "fastapi", "httpcore", "httpx",
     "kubernetes", "py.warnings", "requests", "root.airflow", "sqlalchemy", "task", "urllib3", "uvicorn",
 )  # fmt: skip
+
+# How Airflow's own log lines begin, each of which is written at once.
+_OF_AIRFLOW = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+\S* \[(debug|info|warning|error|critical) *\]")
 
 
 def listen(hook: Hook, order: Order) -> None:
@@ -37,7 +41,11 @@ def _managers() -> list[Any]:
 
 
 def _listener(hook: Hook, order: Order) -> Any:
-    from airflow.listeners import hookimpl
+    from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+    from pluggy import HookimplMarker
+
+    hookimpl = HookimplMarker("airflow")
+    no_retry = airflow_exceptions().AirflowFailException
 
     class Listener:
         """What Airflow calls."""
@@ -49,7 +57,8 @@ def _listener(hook: Hook, order: Order) -> Any:
         def on_task_instance_running(self, task_instance: Any) -> None:
             task = _name(task_instance)
             hook.link.tell("started", task=task, attempt=task_instance.try_number, time=_now())
-            self._capture = Capture(hook, task)
+            if not isinstance(task_instance.task, KubernetesPodOperator):
+                self._capture = Capture(hook, task)
 
         @hookimpl
         def on_task_instance_success(self, task_instance: Any) -> None:
@@ -61,8 +70,9 @@ def _listener(hook: Hook, order: Order) -> Any:
 
         @hookimpl
         def on_task_instance_failed(self, task_instance: Any, error: Any) -> None:
-            state = str(getattr(task_instance, "state", None) or "failed").rpartition(".")[2]
-            self._finished(task_instance, state if state == "up_for_retry" else "failed", error)
+            again = task_instance.try_number <= task_instance.max_tries
+            again = again and not isinstance(error, no_retry)
+            self._finished(task_instance, "up_for_retry" if again else "failed", error)
 
         def _finished(self, instance: Any, state: str, error: Any = None) -> None:
             if self._capture is not None:
@@ -95,7 +105,7 @@ class Capture(logging.Handler):
         self._hook = hook
         self._task = task
         self._stdout = sys.stdout
-        sys.stdout = _Lines(self, self._stdout)  # type: ignore[assignment]
+        sys.stdout = _Lines(self, self._stdout)
         logging.getLogger().addHandler(self)
 
     def close(self) -> None:
@@ -123,6 +133,9 @@ class _Lines:
         self._rest = ""
 
     def write(self, text: str) -> int:
+        self._stream.write(text)
+        if _OF_AIRFLOW.match(text):
+            return len(text)
         *whole, self._rest = (self._rest + text).split("\n")
         for line in whole:
             self._capture.line(line)

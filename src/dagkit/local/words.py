@@ -6,7 +6,7 @@ from dagkit.local.record import TaskRecord
 
 _STATES = {
     "upstream_failed": "not run, a task before it failed",
-    "up_for_retry": "failed, tried again",
+    "up_for_retry": "failed",
     "None": "not run",
 }
 

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
+from botocore.config import Config
 
 from dagkit.deploy import aws
 from tests.deploy.conftest import DAG, HELLO, SETTINGS, Account, Calls, Repository, deploy
@@ -69,7 +70,7 @@ def test_aws_that_does_not_answer(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    monkeypatch.setattr(aws, "RETRIES", aws.Config(retries={"total_max_attempts": 1}))
+    monkeypatch.setattr(aws, "RETRIES", Config(retries={"total_max_attempts": 1}))
     assert deploy("dags", "--environment", "dev") == 1
     assert "AWS does not answer" in capsys.readouterr().err
 

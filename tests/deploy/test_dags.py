@@ -9,6 +9,7 @@ import pytest
 from dagkit.dagrepo import DagRepository
 from dagkit.deploy import dags
 from dagkit.deploy.manifest import Manifest
+from dagkit.deploy.steps import Action
 from tests.deploy.conftest import BUCKET, DAG, HELLO, Account, Calls, KilledError, Repository, deploy
 
 MANIFEST = "dagkit-manifest.json"
@@ -73,10 +74,10 @@ def test_a_bucket_encrypted_with_kms_is_compared_by_what_s3_answered(repository:
     first = dags.plan(files, {}, empty, "a" * 40, prune=False, adopt=False)
     etags = {step.name: f"not-the-md5-of-{step.name}" for step in first.steps}
     again = dags.plan(files, etags, first.done(etags), "a" * 40, prune=False, adopt=False)
-    assert {step.action for step in again.steps} == {dags.Action.UNCHANGED}
+    assert {step.action for step in again.steps} == {Action.UNCHANGED}
     tampered = etags | {"dags/example/hello.py": "something-else"}
     third = dags.plan(files, tampered, first.done(etags), "a" * 40, prune=False, adopt=False)
-    assert [step.name for step in third.of(dags.Action.UPDATE)] == ["dags/example/hello.py"]
+    assert [step.name for step in third.of(Action.UPDATE)] == ["dags/example/hello.py"]
 
 
 def test_an_import_comes_after_what_it_imports_and_before_every_dag(repository: Repository) -> None:

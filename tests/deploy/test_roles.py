@@ -195,7 +195,7 @@ def test_a_file_that_is_wrong_fails_alone_and_its_role_is_not_pruned(
     repository.commit(role_file("airflow_dev_bad"))
     assert deploy("roles", "--environment", "dev") == 0
     repository.commit(
-        {"environments/dev/roles/airflow_dev_bad.yaml": text} | role_file("airflow_dev_good", "alpha-new/*")
+        role_file("airflow_dev_good", "alpha-new/*") | {"environments/dev/roles/airflow_dev_bad.yaml": text}
     )
     assert deploy("roles", "--environment", "dev", "--prune") == 1
     said = capsys.readouterr().err
@@ -234,7 +234,7 @@ def test_a_role_that_aws_refuses_does_not_stop_the_others(
     iam.create_instance_profile(InstanceProfileName="machine")
     iam.add_role_to_instance_profile(InstanceProfileName="machine", RoleName="airflow_dev_gone")
     repository.commit(
-        {"environments/dev/roles/airflow_dev_gone.yaml": None} | role_file("airflow_dev_z", "alpha-new/*")
+        role_file("airflow_dev_z", "alpha-new/*") | {"environments/dev/roles/airflow_dev_gone.yaml": None}
     )
     assert deploy("roles", "--environment", "dev", "--prune") == 1
     assert "airflow_dev_gone: DeleteConflict at DeleteRole" in capsys.readouterr().err

@@ -6,7 +6,6 @@ cannot mention anybody, link anywhere, or bring HTML along.
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -74,11 +73,14 @@ def code(text: object) -> str:
 
 
 def _visible(character: str) -> str:
-    # a backtick or a pipe would end the code or the cell; what cannot be seen could mislead the reader
+    # a backtick or a pipe would end the code or the cell
+    return f"\\u{ord(character):04x}" if character in "`|" or unseen(character) else character
+
+
+def unseen(character: str) -> bool:
+    """Whether a character cannot be seen, and so could mislead a reader: control, direction, line ends."""
     category = unicodedata.category(character)
-    if character in "`|" or category[0] == "C" or category in ("Zl", "Zp"):
-        return f"\\u{ord(character):04x}"
-    return character
+    return category[0] == "C" or category in ("Zl", "Zp")
 
 
 def _bytes(text: str) -> int:
@@ -155,7 +157,7 @@ def _row(role: RoleChange, row: permissions.Row) -> str:
     if row.exceptions:
         notes.append(f"except {_several([e.removeprefix(permissions.S3) for e in row.exceptions], 3)}")
     if row.condition:
-        notes.append(f"only if {code(json.loads(row.condition))}")
+        notes.append(f"only if {code(row.condition)}")
     if row.widened and row.widened <= row.before:
         notes.append(f"new: {_several(row.actions, 3)}")
     return f"| {mark} | {where} | {_words(row.before)} | {_words(row.after)} | {'; '.join(notes)} |"

@@ -50,7 +50,8 @@ def files(repositories: Sequence[Path], *patterns: str) -> list[str]:
 
 def run(name: str, *arguments: str, on: Sequence[str]) -> bool:
     """Run a linter on files; return whether it found nothing, and print what it found."""
-    done = subprocess.run([str(BIN / name), *arguments, *on], capture_output=True, text=True)
+    # Not from our own folder: a repository without settings of its own must not be given ours.
+    done = subprocess.run([str(BIN / name), *arguments, *on], cwd="/", capture_output=True, text=True)
     clean = done.returncode == 0 and bool(on)
     say(f"lint: {name} {' '.join(arguments)} on {len(on)} files: {'clean' if clean else 'FOUND'}")
     if not clean:

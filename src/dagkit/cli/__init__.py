@@ -18,6 +18,7 @@ VERBS = {
     "review": "what a pull request changes: permissions and DAGs, for the reviewer",
     "deploy": "bring roles and DAGs from the DAG repository to AWS",
     "notify": "tell Slack which pull request needs approval",
+    "rule": "explain a rule: why it is there, a bad example, a good one",
 }
 
 DEBUG = "--debug"

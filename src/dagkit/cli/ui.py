@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -79,17 +78,6 @@ def width() -> int:
     import shutil
 
     return shutil.get_terminal_size((100, 24)).columns
-
-
-def columns(rows: Sequence[Sequence[str]], *, indent: int = 2) -> list[str]:
-    """Rows as lines, each column as wide as its widest cell; the last column is left as it is."""
-    if not rows:
-        return []
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]) - 1)]
-    return [
-        " " * indent + "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]])
-        for row in rows
-    ]
 
 
 def shell_path(path: Path) -> str:

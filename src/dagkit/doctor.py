@@ -68,15 +68,17 @@ def examine(folder: Path, environment: Mapping[str, str] = os.environ) -> Examin
     """Look at this machine and at the image repository in ``folder``, if there is one. Nothing is raised."""
     machine = this_machine()
     here, language = pipeline(folder)
+    containers = docker(machine)
+    lacking: State = "note" if containers.state == "ok" else "lack"
     found = {
         finding.name: finding
         for finding in (
             python(machine),
             git(machine),
-            docker(machine),
+            containers,
             *extra(),
             uv(),
-            r(machine, needed=language == "r"),
+            *for_r(machine, folder if language == "r" else None, lacking),
             github(machine, environment),
             aws(environment),
             space(folder),
@@ -94,7 +96,10 @@ def choose(found: Mapping[str, Finding], language: str | None) -> tuple[str | No
     if found["Docker"].state == "ok":
         return "docker", "Docker answers"
     if language == "r":
-        return None, "a pipeline in R runs only in its image so far, and Docker does not answer"
+        for finding in (found["R"], found.get("R packages")):
+            if finding and finding.state == "lack":
+                return None, f"Docker does not answer, and {finding.name}: {finding.seen}"
+        return "process", "Docker does not answer; this machine's R runs the code instead"
     if found["uv"].state == "ok":
         return "process", "Docker does not answer; the code runs in an environment of its lock file instead"
     return None, "Docker does not answer, and there is no uv to make an environment with"
@@ -232,29 +237,14 @@ def uv() -> Finding:
     )
 
 
-def r(machine: Machine, *, needed: bool) -> Finding:
-    """R and renv, for pipelines in R."""
-    found = _output(
-        "Rscript", "-e", 'cat(R.version$major, R.version$minor, nzchar(system.file(package="renv")))'
-    )
-    words = (found or "").split()
-    if len(words) != 3:
-        state: State = "note" if needed else "ok"
-        seen = "not installed" if needed else "not installed; only pipelines in R need it"
-        means = "you cannot try the code outside its image" if needed else None
-        return Finding("R", state, seen, means, machine.install("r") if needed else None)
-    version = ".".join(words[:2])
-    if words[2] == "TRUE":
-        return Finding("R", "ok", f"{version}, with renv")
-    if not needed:
-        return Finding("R", "ok", f"{version}, without renv")
-    return Finding(
-        "R",
-        "note",
-        f"{version}, without renv",
-        "the lock file cannot be renewed",
-        "Rscript -e 'install.packages(\"renv\")'",
-    )
+def for_r(machine: Machine, folder: Path | None, lacking: State) -> Iterator[Finding]:
+    """What a pipeline in R needs, if there is one in ``folder``; ``lacking`` is the state of what is not here."""
+    from dagkit import doctor_r
+
+    if folder is None:
+        yield doctor_r.unneeded()
+    else:
+        yield from doctor_r.findings(Pipeline.load(folder).root, machine, lacking)
 
 
 def github(machine: Machine, environment: Mapping[str, str]) -> Finding:

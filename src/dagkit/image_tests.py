@@ -83,14 +83,14 @@ def run_in_environment(pipeline: Pipeline, arguments: Sequence[str], say: Callab
 
     Args:
         pipeline: The image repository.
-        arguments: Passed on to pytest.
+        arguments: Passed on to the test runner: pytest, or tests/testthat.R.
         say: Told about progress, and about what is not checked.
 
     Returns:
-        The exit code of pytest.
+        The exit code of the test runner.
 
     Raises:
-        DagkitError: There is no such environment for the language, or it cannot be made.
+        DagkitError: The environment cannot be made.
     """
     from dagkit.local.environment import of
 
@@ -103,5 +103,6 @@ def run_in_environment(pipeline: Pipeline, arguments: Sequence[str], say: Callab
     # credentials of this shell are none of the tests' business
     variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     variables["PATH"] = os.pathsep.join([*map(str, code.folders), variables.get("PATH", os.defpath)])
-    command = [code.program("python") or "python", "-m", "pytest", *arguments]
-    return subprocess.run(command, cwd=pipeline.root, env=variables | ENVIRONMENT, check=False).returncode
+    command = [*code.test_command, *arguments]
+    environment = {**variables, **ENVIRONMENT, **code.variables}
+    return subprocess.run(command, cwd=pipeline.root, env=environment, check=False).returncode

@@ -14,6 +14,7 @@ _APT = {
     "git": "sudo apt-get install git",
     "gh": "sudo apt-get install gh",
     "r": "sudo apt-get install r-base-core",
+    "aws": "sudo apt-get install awscli, or where there is none: sudo snap install aws-cli --classic",
     "python": "sudo apt-get install python3.13 python3.13-venv",
 }
 _BREW = {
@@ -21,6 +22,7 @@ _BREW = {
     "git": "xcode-select --install",
     "gh": "brew install gh",
     "r": "brew install r",
+    "aws": "brew install awscli",
     "python": "brew install python@3.13",
 }
 
@@ -40,7 +42,7 @@ class Machine:
     container: bool
 
     def install(self, what: str) -> str:
-        """The command that installs ``docker``, ``git``, ``gh``, ``r`` or ``python``."""
+        """The command that installs ``docker``, ``git``, ``gh``, ``r``, ``aws`` or ``python``."""
         if self.system == "macos":
             return _BREW[what]
         if self.system == "debian":

@@ -1,6 +1,6 @@
 """Where a pipeline's code runs without Docker: one environment an image repository and lock file.
 
-A language is one class; R slots in beside Python.
+A language is one class: Python's is here, R's in `r_environment`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,14 @@ class CodeEnvironment(Protocol):
         """What comes first on PATH."""
 
     @property
+    def variables(self) -> Mapping[str, str]:
+        """What its programs need in their environment."""
+
+    @property
+    def test_command(self) -> tuple[str, ...]:
+        """What runs the repository's tests."""
+
+    @property
     def differs(self) -> str:
         """How it differs from the image's, as a sentence; empty where it does not."""
 
@@ -54,18 +62,13 @@ def of(language: str, root: Path, base_image: str, *, tests: bool = False) -> Co
         root: The repository's folder.
         base_image: The image that its Dockerfile starts from; its name may say a version.
         tests: With the packages that its tests need, too.
-
-    Raises:
-        DagkitError: Pipelines of this language cannot run without Docker.
     """
-    if language == "python":
-        locks = ("requirements.txt", "requirements-dev.txt") if tests else ("requirements.txt",)
-        return PythonEnvironment(root, base_image, locks)
-    raise DagkitError(
-        f"A pipeline in '{language}' runs only in its image so far",
-        where=str(root),
-        fix="Start Docker, and leave --engine out or say: --engine docker",
-    )
+    if language == "r":
+        from dagkit.local.r_environment import REnvironment
+
+        return REnvironment(root)
+    locks = ("requirements.txt", "requirements-dev.txt") if tests else ("requirements.txt",)
+    return PythonEnvironment(root, base_image, locks)
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,16 @@ class PythonEnvironment:
     def folders(self) -> tuple[Path, ...]:
         """The environment's programs."""
         return (self._folder / "bin",)
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """None."""
+        return {}
+
+    @property
+    def test_command(self) -> tuple[str, ...]:
+        """pytest, as in the image's test stage."""
+        return (str(self._folder / "bin" / "python"), "-m", "pytest")
 
     @property
     def differs(self) -> str:

@@ -151,6 +151,7 @@ class ProcessEngine:
             "LANG": "C.UTF-8",
             "PYTHONDONTWRITEBYTECODE": "1",
             **image,
+            **self._code.variables,
             "PATH": os.pathsep.join(self._path),
             "HOME": str(home),
             "TMPDIR": str(home),

@@ -238,7 +238,7 @@ def uv() -> Finding:
 
 
 def for_r(machine: Machine, folder: Path | None, lacking: State) -> Iterator[Finding]:
-    """What a pipeline in R needs, if there is one in ``folder``; ``lacking`` is the state of what is not here."""
+    """What a pipeline in R needs, if there is one in ``folder``; what is not here is ``lacking``."""
     from dagkit import doctor_r
 
     if folder is None:

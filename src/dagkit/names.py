@@ -22,7 +22,9 @@ ROLE = r"[A-Za-z0-9_]+"
 TASK_ID = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"
 RELEASE = r"v[0-9]+\.[0-9]+\.[0-9]+([-.][0-9A-Za-z.-]+)?"
 
+REPOSITORY_MIN = 2  # Amazon ECR
 REPOSITORY_MAX = 100
+PROJECT_MAX = 40  # leaves room for the pipeline in the name of the role
 OWNER_MAX = 39
 ROLE_MAX = 64
 

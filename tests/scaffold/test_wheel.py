@@ -74,3 +74,12 @@ def test_another_version_comes_from_where_the_template_is_published(
 ) -> None:
     run(installed / "dagkit", "new", tmp_path / "newer", "--defaults", "--version", SECOND)
     assert "# the second version" in (tmp_path / "newer" / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_without_the_extra_the_doctor_says_how_to_get_it(installed: Path, tmp_path: Path) -> None:
+    done = subprocess.run([installed / "dagkit", "doctor"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "apache-airflow" in done.stdout
+    assert "what to do: pip install 'dagkit[local]'" in done.stdout
+    done = subprocess.run([installed / "dagkit", "build"], cwd=tmp_path, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr

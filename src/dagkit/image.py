@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BuildEvent", "BuiltImage", "Layer", "build", "docker_client", "engine_available"]
 
+CRAN_OVERRIDE = "RENV_CONFIG_REPOS_OVERRIDE"
+"""renv's own variable for another package repository: a build gets it, where the Dockerfile asks for it."""
+
 LAST_LINES = 15
 """Lines of a failing step's output that its error shows."""
 
@@ -108,6 +111,8 @@ def build(
     started = time.monotonic()
     base_image = base_image or os.environ.get("DAGKIT_BASE_IMAGE") or None
     arguments = {dockerfile.BASE_IMAGE: base_image} if base_image else {}
+    if pipeline.language == "r" and (cran := os.environ.get(CRAN_OVERRIDE)):
+        arguments[CRAN_OVERRIDE] = cran
     plan = dockerfile.read(pipeline.root / "Dockerfile", target, arguments)
     tag = names.local_image(pipeline.repository, target)
     ignore = pipeline.root / ".dockerignore"
@@ -121,7 +126,8 @@ def build(
         with TemporaryFile() as context:
             context_tools.tar(
                 pipeline.root,
-                exclude=[p.strip() for p in patterns if p.strip() and not p.startswith("#")],
+                # what runs left here is never part of an image
+                exclude=[*(p.strip() for p in patterns if p.strip() and not p.startswith("#")), ".dagkit"],
                 dockerfile=(_PLAN, plan.text),
                 fileobj=context,
             )
@@ -210,7 +216,9 @@ def _follow(
                 on_event(BuildEvent(number, total, instruction))
             elif line.strip() == "---> Using cache":
                 on_event(BuildEvent(number, total, instruction, cached=True))
-            elif not line.startswith((" --->", "Removing intermediate", "Successfully ")):
+            elif not line.startswith(
+                (" --->", "Removing intermediate", "Successfully built ", "Successfully tagged ")
+            ):
                 output.append(line)
                 on_event(BuildEvent(number, total, instruction, line.strip()))
 

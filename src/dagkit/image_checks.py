@@ -256,11 +256,11 @@ def stops(tried: Trial) -> Check:
     if tried.stopped is None:
         return Check("stops when asked", None, "not checked: the program ended by itself")
     if tried.stopped:
-        return Check("stops when asked", True, f"within {GRACE} s of SIGTERM")
+        return Check("stops when asked", True, f"within {GRACE} s")
     return Check(
         "stops when asked",
         False,
-        f"still there {GRACE} s after SIGTERM",
+        f"still there after {GRACE} s",
         "Process 1 has to handle SIGTERM itself. Do so in the program, or start it through tini.",
     )
 

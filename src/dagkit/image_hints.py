@@ -8,8 +8,17 @@ _RENEW = "Renew the lock file with the command in its first lines"
 
 HINTS: tuple[tuple[str, str], ...] = (
     (
+        r"package repository \S+ cannot be reached",
+        "See that Docker reaches the repository, or name another for this build:"
+        " RENV_CONFIG_REPOS_OVERRIDE=https://… dagkit build",
+    ),
+    (
+        r"packages of renv\.lock cannot be installed",
+        'Lock a version that the repository has. In R: renv::update("the package"), then renv::snapshot().',
+    ),
+    (
         r"pull access denied|manifest.*(unknown|not found)|repository does not exist|failed to resolve|"
-        r"error pulling image|Get \"https?://",
+        r"error pulling image|toomanyrequests|Get \"https?://",
         "The base image cannot be pulled. Take another with --base-image IMAGE or DAGKIT_BASE_IMAGE=IMAGE."
         " Behind a proxy: set it in Docker's own settings. A private image: docker login first.",
     ),

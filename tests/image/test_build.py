@@ -64,6 +64,8 @@ def test_a_change_of_the_code_keeps_the_installed_packages(
 
 def test_what_dockerignore_names_stays_out_of_the_image(small: Make) -> None:
     pipeline = small("COPY . /all/", __dockerignore="# comment\nsecret.txt\n", secret__txt="s", kept__txt="k")
+    (pipeline.state / "env").mkdir(parents=True)
+    (pipeline.state / "env" / "large").touch()
     image = build(pipeline)
     client = docker_client()
     try:
@@ -72,6 +74,7 @@ def test_what_dockerignore_names_stays_out_of_the_image(small: Make) -> None:
         client.close()
     assert "kept.txt" in listed
     assert "secret.txt" not in listed
+    assert ".dagkit" not in listed
 
 
 def test_the_base_image_of_the_environment_counts_and_that_of_the_call_counts_more(

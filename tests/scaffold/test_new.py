@@ -44,7 +44,9 @@ def test_makes_what_copier_copy_makes_to_the_byte(template: Path, tmp_path: Path
 
 def test_says_what_it_made_and_what_comes_next(template: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", "my-pipeline", "--template", str(template)]) == 0
-    out = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr()
+    assert "no terminal to ask in" in said.err
+    out = said.out.splitlines()
     number = len(files(Path("my-pipeline")))
     assert out[0] == f"Made my-pipeline: {number} files, from version {SECOND} of the template."
     assert "cd my-pipeline && git init" in out[1]

@@ -53,6 +53,8 @@ def new(
         defaults=defaults or not can_ask,
         rename=_another if can_ask else None,
     )
+    if not (can_ask or defaults):
+        ui.note("note: there is no terminal to ask in, so questions without an answer got their defaults")
     for remark in made.notes:
         ui.note(f"note: {remark}")
     folder = ui.shell_path(made.root)

@@ -104,23 +104,16 @@ class MotoBackend:
         name = name.removeprefix("key/")
         return str(kms.keys[name].arn) if name in kms.keys else None
 
-    def ciphertext_key(self, region: str, blob: str) -> str | None:
-        """The ARN of the key that encrypted a base64 ciphertext."""
-        import base64
+    def ciphertext_key(self, region: str, blob: bytes) -> str | None:
+        """The ARN of the key that encrypted a ciphertext."""
+        from moto.kms.utils import KEY_ID_LEN
 
-        from moto.kms.utils import Ciphertext
-
-        try:
-            raw = base64.b64decode(blob)
-            key_id = raw[: Ciphertext.KEY_ID_LEN] if hasattr(Ciphertext, "KEY_ID_LEN") else raw[:36]
-            return self.key_arn(region, key_id.decode("utf-8"))
-        except ValueError:
-            return None
+        return self.key_arn(region, blob[:KEY_ID_LEN].decode("utf-8", "replace"))
 
     def parameter_key(self, region: str, name: str) -> str | None:
         """The key id of an SSM SecureString parameter."""
         found = self._service("ssm", region)._parameters.get(name)
-        if not found or found[-1].type != "SecureString":
+        if not found or found[-1].parameter_type != "SecureString":
             return None
         return str(found[-1].keyid) if found[-1].keyid else None
 
@@ -131,8 +124,7 @@ class MotoBackend:
         found = getattr(athena, held, {}).get(identifier) if held else None
         if found is None:
             return None
-        group = found.workgroup
-        return str(getattr(group, "name", group))
+        return str(found.workgroup.name) if found.workgroup else "primary"
 
     def _object(self, bucket: str, key: str, version: str) -> Any:
         s3 = self._service("s3", "aws")

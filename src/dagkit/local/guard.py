@@ -190,7 +190,10 @@ class Guard:
         from werkzeug.test import run_wsgi_app
 
         environ["wsgi.errors"] = io.StringIO()
-        body, status, headers = run_wsgi_app(self._app, environ)
+        try:
+            body, status, headers = run_wsgi_app(self._app, environ)
+        except NotImplementedError as error:
+            raise NotHereError from error
         code = int(status.split(None, 1)[0])
         if code == 500 and environ["wsgi.errors"].getvalue():
             _close(body)
@@ -269,8 +272,8 @@ class _Served:
         principal = self._caller.arn if self._caller else ""
         return refusals.message(principal, judged, quoted=self._service == "s3")
 
-    def _refuse(self, refusal: Refusal) -> Iterable[bytes]:
-        self._note(refusal.status, refused=refusal.message)
+    def _refuse(self, refusal: Refusal, *, unavailable: bool = False) -> Iterable[bytes]:
+        self._note(refusal.status, refused=refusal.message, unavailable=unavailable)
         answered = _answer(refusal, self._signed.service, self._request, self._operation)
         return _send(self._environ, self._start_response, answered)
 
@@ -278,7 +281,7 @@ class _Served:
         """Refuses a call that could not be dealt with; the ledger tells why."""
         _log.debug("the guard failed", exc_info=error)
         text = f"dagkit could not deal with this call: {type(error).__name__}: {error}"
-        return self._refuse(Refusal("InternalError", text, 501))
+        return self._refuse(Refusal("InternalError", text, 501), unavailable=True)
 
     # -- passing on --
 
@@ -287,7 +290,7 @@ class _Served:
         try:
             body, status, headers = self._forward(self._operation)
         except NotHereError:
-            return self._refuse(refusals.not_here(self._service, self._operation.name))
+            return self._refuse(refusals.not_here(self._service, self._operation.name), unavailable=True)
         hidden = self._must_hide(status, body)
         if isinstance(hidden, Judged):
             _close(body)
@@ -337,8 +340,7 @@ class _Served:
                 refused.setdefault(need.item, judged)
         allowed = [entry for index, entry in enumerate(wanted) if index not in refused]
         if not refused:
-            self._needs = replace(self._needs)
-            return self._deleted(self._guard_forward(), allowed, "")
+            return self._deleted(self._forward_whole(), allowed, "")
         errors = [(wanted[index], self._message(judged)) for index, judged in refused.items()]
         first = next(iter(refused.values()))
         if not allowed:
@@ -349,12 +351,12 @@ class _Served:
         self._environ["CONTENT_LENGTH"] = str(len(smaller))
         for header in [name for name in self._environ if name == "HTTP_CONTENT_MD5" or "CHECKSUM" in name]:
             del self._environ[header]
-        status, headers, content = self._guard_forward()
+        status, headers, content = self._forward_whole()
         if status == 200:
             content = s3_calls.delete_result(content, errors)
         return self._deleted((status, headers, content), allowed, self._message(first))
 
-    def _guard_forward(self) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _forward_whole(self) -> tuple[int, list[tuple[str, str]], bytes]:
         body, status, headers = self._guard.forward(self._environ)
         content = b"".join(body)
         _close(body)
@@ -371,7 +373,9 @@ class _Served:
 
     # -- the ledger --
 
-    def _note(self, status: int, *, refused: str = "", deleted: tuple[str, ...] = ()) -> None:
+    def _note(
+        self, status: int, *, refused: str = "", deleted: tuple[str, ...] = (), unavailable: bool = False
+    ) -> None:
         name = self._operation.name if self._operation else ""
         bucket, key = self._needs.bucket, self._needs.key
         written: tuple[Written, ...] = ()
@@ -391,6 +395,7 @@ class _Served:
                 needs=tuple(self._judged),
                 status=status,
                 refused=refused,
+                unavailable=unavailable,
                 bucket=bucket,
                 key=key,
                 written=written,
@@ -499,7 +504,8 @@ def _answer(
     refusal: Refusal, signing_name: str, request: HttpRequest, operation: Operation | None = None
 ) -> Answered:
     service, protocol = _wire(operation, signing_name)
-    return refusals.render(refusal, service, protocol, request.method)
+    compatible = operation is not None and operation.query_compatible
+    return refusals.render(refusal, service, protocol, request.method, query_compatible=compatible)
 
 
 def _send(environ: Environ, start_response: StartResponse, answered: Answered) -> Iterable[bytes]:

@@ -49,6 +49,7 @@ class Call:
         needs: What it needed, in AWS's order, each with its decision.
         status: The HTTP status the caller got.
         refused: Why it was refused; empty when it was not. A batch that was refused in part is here too.
+        unavailable: It was not refused for want of permission: the local AWS cannot do it.
         bucket: The S3 bucket it was about.
         key: The S3 key it was about.
         written: What it wrote.
@@ -63,6 +64,7 @@ class Call:
     needs: tuple[Judged, ...]
     status: int
     refused: str = ""
+    unavailable: bool = False
     bucket: str = ""
     key: str = ""
     written: tuple[Written, ...] = ()
@@ -76,9 +78,7 @@ class Call:
     @property
     def undecided(self) -> bool:
         """Whether it was refused because it could not be decided."""
-        return bool(self.refused) and (
-            not self.refusals or any(need.decision.verdict is Verdict.UNDECIDED for need in self.refusals)
-        )
+        return any(need.decision.verdict is Verdict.UNDECIDED for need in self.refusals)
 
 
 class Ledger:

@@ -121,7 +121,9 @@ def not_here(service: str, operation: str) -> Refusal:
     return Refusal("NotImplemented", f"dagkit's local AWS does not have {what}.", 501)
 
 
-def render(refusal: Refusal, service: str, protocol: str, method: str, namespace: str = "") -> Answered:
+def render(
+    refusal: Refusal, service: str, protocol: str, method: str, *, query_compatible: bool = False
+) -> Answered:
     """Puts an error into the wire protocol.
 
     Args:
@@ -129,7 +131,7 @@ def render(refusal: Refusal, service: str, protocol: str, method: str, namespace
         service: botocore's name of the service.
         protocol: The request's.
         method: A HEAD has no body.
-        namespace: The XML namespace of a query service.
+        query_compatible: Whether the service tells its code in the query protocol's words, too.
     """
     request_id = secrets.token_hex(8).upper()
     code, text = escape(refusal.code), escape(refusal.message)
@@ -145,11 +147,12 @@ def render(refusal: Refusal, service: str, protocol: str, method: str, namespace
         body = f"<Response><Errors>{error}</Errors><RequestID>{request_id}</RequestID></Response>"
     elif protocol in _JSON:
         headers["x-amzn-ErrorType"] = refusal.code
+        if query_compatible:
+            headers["x-amzn-query-error"] = f"{refusal.code.removesuffix('Exception')};Sender"
         return _json(refusal, protocol, headers)
     else:
-        xmlns = f' xmlns="{escape(namespace)}"' if namespace else ""
         error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{text}</Message></Error>"
-        body = f"<ErrorResponse{xmlns}>{error}<RequestId>{request_id}</RequestId></ErrorResponse>"
+        body = f"<ErrorResponse>{error}<RequestId>{request_id}</RequestId></ErrorResponse>"
     content = b"" if method == "HEAD" else f'<?xml version="1.0" encoding="UTF-8"?>\n{body}'.encode()
     return _answer(refusal.status, {**headers, "Content-Type": "application/xml"}, content, method)
 

@@ -7,6 +7,7 @@ says whether the policy it makes would have allowed the call.
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -150,9 +151,14 @@ def _candidates(config: Config, judged: Judged) -> Iterator[_Grant]:
 
 
 def _policy(config: Config) -> Policy:
+    return _built(json.dumps(config, sort_keys=True, default=str))
+
+
+@lru_cache(maxsize=256)
+def _built(config: str) -> Policy:
     from iam_builder.iam_builder import build_iam_policy
 
-    return dict(build_iam_policy(dict(config)))
+    return dict(build_iam_policy(json.loads(config)))
 
 
 def _allows(policies: Sequence[Policy], judged: Judged) -> bool:

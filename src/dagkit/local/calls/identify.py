@@ -81,7 +81,8 @@ def identify(request: HttpRequest, service: str, region: str) -> Operation | Non
         except (HTTPException, NotImplementedError, KeyError):
             continue
         params = _params(matched, protocol, request, in_path)
-        return Operation(model_name, matched.name, protocol, region, params, request)
+        compatible = model.metadata.get("awsQueryCompatible") is not None
+        return Operation(model_name, matched.name, protocol, region, params, request, compatible)
     return None
 
 

@@ -39,6 +39,7 @@ class Operation:
         region: From the signature's scope.
         params: The operation's parameters by the names of its model.
         request: The request itself.
+        query_compatible: The service once spoke the query protocol, and tells its old codes in a header.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Operation:
     region: str
     params: Mapping[str, Any]
     request: HttpRequest
+    query_compatible: bool = False
 
     def param(self, name: str) -> str:
         """Returns a parameter as text, empty when it is not given."""
@@ -101,8 +103,8 @@ class Backend(Protocol):
     def key_arn(self, region: str, key_id: str) -> str | None:
         """The ARN of a KMS key, from its id, ARN, alias or alias ARN."""
 
-    def ciphertext_key(self, region: str, blob: str) -> str | None:
-        """The ARN of the key that encrypted a base64 ciphertext."""
+    def ciphertext_key(self, region: str, blob: bytes) -> str | None:
+        """The ARN of the key that encrypted a ciphertext."""
 
     def parameter_key(self, region: str, name: str) -> str | None:
         """The key id of an SSM SecureString parameter."""
@@ -132,7 +134,7 @@ class NoBackend:
     def key_arn(self, region: str, key_id: str) -> str | None:
         """Knows no key."""
 
-    def ciphertext_key(self, region: str, blob: str) -> str | None:
+    def ciphertext_key(self, region: str, blob: bytes) -> str | None:
         """Knows no ciphertext."""
 
     def parameter_key(self, region: str, name: str) -> str | None:

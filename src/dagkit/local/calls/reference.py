@@ -115,6 +115,8 @@ def _fill(operation: Operation, backend: Backend, action: str, kind: str) -> str
 
 
 def _named(placeholder: str, kind: str, texts: Mapping[str, str]) -> str | None:
+    if placeholder.endswith("WithPath"):
+        return None  # a request names IAM's roles and users without their path
     names: Iterable[str] = (placeholder, f"{kind}Name", f"{kind}Id", "Name")
     found = next((texts[name.lower()] for name in names if name.lower() in texts), None)
     if found is None and placeholder == "QueueName" and "queueurl" in texts:

@@ -222,8 +222,7 @@ def _kms(operation: Operation, backend: Backend) -> list[Need] | None:
 
 
 def _ciphertext(operation: Operation, backend: Backend, blob: Any) -> str | None:
-    text = blob.decode("ascii", "replace") if isinstance(blob, bytes) else str(blob or "")
-    return backend.ciphertext_key(operation.region, text)
+    return backend.ciphertext_key(operation.region, blob if isinstance(blob, bytes) else b"")
 
 
 # -- Bedrock: User Guide, "Identity-based policy examples"; a model is invoked by id, profile or ARN --

@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def test(
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- ARGUMENTS]", help="Passed on to the test runner: -- -k copy"),
+        typer.Argument(metavar="ARGUMENTS", help="After --, passed on to the test runner: -- -k copy"),
     ] = None,
     path: Annotated[Path, typer.Option(help="The image repository.")] = Path(),
     engine: Annotated[

@@ -175,9 +175,10 @@ def wanted(repository: DagRepository, owner: Owner) -> tuple[dict[str, WantedRol
         except DagkitError as error:
             refuse(file.name, path, error)
     read = {file.path for file in files}
-    unread = (p for p in sorted(repository.roles_folder(owner.environment).glob("*.yaml")) if p not in read)
-    for missed, why in zip(unread, repository.unreadable_roles(owner.environment), strict=True):
-        refuse(missed.stem, missed.as_posix(), why)
+    unread = [p for p in sorted(repository.roles_folder(owner.environment).glob("*.yaml")) if p not in read]
+    if unread:
+        for missed, why in zip(unread, repository.unreadable_roles(owner.environment), strict=True):
+            refuse(missed.stem, missed.as_posix(), why)
     return good, tuple(refused)
 
 

@@ -13,6 +13,7 @@ import botocore.client
 import pytest
 
 from dagkit.cli import main
+from dagkit.deploy import aws
 
 ACCOUNT = "123456789012"
 BUCKET = "example-airflow-dev"
@@ -216,6 +217,8 @@ def account(moto_server: str, monkeypatch: pytest.MonkeyPatch) -> Account:
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
+    # moto's IAM fails now and then when it is changed from several threads
+    monkeypatch.setattr(aws, "JOBS", 1)
     made = Account(moto_server)
     for bucket in (BUCKET, "example-airflow-prod"):
         made.client("s3").create_bucket(

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dagkit.dagrepo import DagRepository
-from dagkit.deploy import dags
+from dagkit.deploy import aws, dags
 from dagkit.deploy.manifest import Manifest
 from dagkit.deploy.steps import Action
 from tests.deploy.conftest import BUCKET, DAG, HELLO, Account, Calls, KilledError, Repository, deploy
@@ -170,6 +170,19 @@ def test_what_was_changed_in_the_bucket_by_hand_is_put_right(
     account.client("s3").delete_object(Bucket=BUCKET, Key="dags/imports/pipeline_pod.py")
     assert deploy("dags", "--environment", "dev") == 0
     assert account.objects() == right
+
+
+@pytest.mark.parametrize("jobs", [1, 8])
+def test_many_files_arrive_whole(
+    repository: Repository, account: Account, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    monkeypatch.setattr(aws, "JOBS", jobs)
+    many = {f"environments/dev/dags/example/d{number}.py": dag(f"d{number}") for number in range(40)}
+    repository.commit(dict(many))
+    assert deploy("dags", "--environment", "dev") == 0
+    held = account.objects()
+    assert {held[f"dags/example/d{number}.py"] for number in range(40)} == set(many.values())
+    assert set(json.loads(held[MANIFEST])["files"]) == held.keys() - {MANIFEST}
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])

@@ -17,6 +17,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
 )
+from botocore.parsers import ResponseParserError
 
 from dagkit.errors import DagkitError
 
@@ -33,6 +34,7 @@ RETRIES = Config(
     user_agent_extra="dagkit",
 )
 JOBS = 8
+AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 _LOGIN = "Sign in to the account again: in a workflow by OIDC, on your machine with: aws sso login"
@@ -124,7 +126,7 @@ def told(doing: str, where: str | None = None) -> Iterator[None]:
         if code(error) == "NoSuchBucket":
             fix = "Correct dags_bucket in dagkit.toml, or make the bucket."
         raise DagkitError(f"Could not {doing}: {words(error)}", where=where, fix=fix) from error
-    except BotoCoreError as error:
+    except AWS_ERRORS as error:
         raise DagkitError(
             f"Could not {doing}: {words(error)}",
             where=where,
@@ -137,7 +139,7 @@ def each(
     work: Callable[[Item], None],
     done: Callable[[Item, str | None], None],
     *,
-    jobs: int = JOBS,
+    jobs: int | None = None,
 ) -> None:
     """Do the same to every item, side by side; one failure does not stop the others.
 
@@ -145,21 +147,22 @@ def each(
         items: What to do it to.
         work: What to do.
         done: Called once an item, in order, with None or why it failed.
-        jobs: How many at a time; 1 works in the calling thread.
+        jobs: How many at a time, JOBS when not given; 1 works in the calling thread.
     """
+    workers = JOBS if jobs is None else jobs
 
     def attempt(item: Item) -> str | None:
         try:
             work(item)
-        except (ClientError, BotoCoreError, DagkitError) as error:
+        except (*AWS_ERRORS, DagkitError) as error:
             return words(error)
         return None
 
-    if jobs == 1:
+    if workers == 1:
         for item in items:
             done(item, attempt(item))
         return
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(attempt, item) for item in items]
         try:
             for item, future in zip(items, futures, strict=True):

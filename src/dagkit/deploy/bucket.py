@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dagkit.dagrepo import Environment
 from dagkit.deploy import manifest
-from dagkit.deploy.aws import JOBS, each, told
+from dagkit.deploy.aws import each, told
 from dagkit.deploy.dags import DagPlan, DagStep
 from dagkit.deploy.manifest import Manifest
 from dagkit.deploy.steps import CHANGES, Action
@@ -40,7 +40,7 @@ def carry_out(
     plan: DagPlan,
     on_step: Callable[[DagStep], None],
     *,
-    jobs: int = JOBS,
+    jobs: int | None = None,
 ) -> tuple[DagStep, ...]:
     """Do what the plan says: claim the keys, upload wave by wave, remove, tell which commit is live.
 
@@ -52,7 +52,7 @@ def carry_out(
         settings: The environment.
         plan: The plan.
         on_step: Called after each change, with the step as it ended.
-        jobs: Uploads at a time.
+        jobs: Uploads at a time; as many as `aws.JOBS` when not given.
 
     Returns:
         The plan as it ended; the commit is live where no step is `refused`.

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from botocore.exceptions import ClientError
 
 from dagkit.deploy import policies
-from dagkit.deploy.aws import JOBS, code, each, told
+from dagkit.deploy.aws import code, each, told
 from dagkit.deploy.roles import (
     DESCRIPTION,
     INLINE_POLICY,
@@ -78,7 +78,7 @@ def carry_out(
     owner: Owner,
     on_step: Callable[[RoleStep], None],
     *,
-    jobs: int = JOBS,
+    jobs: int | None = None,
 ) -> tuple[RoleStep, ...]:
     """Do what the plan says.
 
@@ -87,7 +87,7 @@ def carry_out(
         steps: The plan.
         owner: Whose roles these are.
         on_step: Called after each change, with the step as it ended.
-        jobs: Roles at a time.
+        jobs: Roles at a time; as many as `aws.JOBS` when not given.
 
     Returns:
         The plan as it ended: a step that AWS refused has become `refused`, with the reason.

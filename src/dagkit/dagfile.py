@@ -77,6 +77,17 @@ def with_settings(source: str, path: Path, settings: Mapping[str, str]) -> str:
     return b"".join(lines).decode()
 
 
+def settings(source: str, path: Path) -> dict[str, str]:
+    """Every plain string that a DAG file assigns to a name at the top level, by name; the first one counts."""
+    found: dict[str, str] = {}
+    for node in parse(source, path).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            for target in node.targets:
+                if isinstance(target, ast.Name) and isinstance(node.value.value, str):
+                    found.setdefault(target.id, node.value.value)
+    return found
+
+
 def _quoted(text: str) -> bytes:
     import json
 

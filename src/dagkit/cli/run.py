@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -141,6 +141,10 @@ class Face:
         """Something is different here."""
         self._out(ui.styled(f"{self._name(task)}note: {text}" if task else f"note: {text}", "yellow"))
 
+    def loaded(self, tasks: Sequence[str]) -> None:
+        """The DAG has been loaded."""
+        self._width = max(map(len, tasks))
+
     def started(self, task: str, attempt: int) -> None:
         """A task starts."""
         again = f" (try {attempt})" if attempt > 1 else ""
@@ -216,7 +220,7 @@ def _print_role(plan: Plan, record: RunRecord, aws: LocalAWS) -> None:
 
 
 def _keep(record: RunRecord, aws: LocalAWS, face: Face) -> None:
-    import threading
+    import time
 
     face.keeping("\nLocal AWS keeps running until Ctrl-C. To look into it, in another terminal:\n")
     for name, value in aws.admin_environment().items():
@@ -226,6 +230,7 @@ def _keep(record: RunRecord, aws: LocalAWS, face: Face) -> None:
         face.keeping(f"  aws s3 ls --recursive s3://{bucket}" if bucket else "  aws s3 ls")
     sys.stdout.flush()
     try:
-        threading.Event().wait()
+        while True:
+            time.sleep(1)
     except KeyboardInterrupt:
         face.keeping("stopped")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dagkit.local.record import RefusedCall, WrittenObject
+from dagkit.local.record import RefusedCall, TaskRecord, WrittenObject
 from dagkit.local.suggest import Advice, advise
 from dagkit.pipeline import RoleFile
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 PREVIEWS = 20
 PREVIEW_SIZE = 4096
 PREVIEW_TEXT = 200
+
+UNREACHED = (
+    "no call reached local AWS, and a task could not connect: a firewall may stop containers from reaching"
+    " this machine; allow connections from Docker's bridge (docker0), or run with --engine process"
+)
 
 # Values of keys that are no lists.
 _VALUES = ("true", "false", "read", "readwrite")
@@ -74,6 +79,12 @@ def refused(calls: Sequence[Call], role: RoleFile) -> tuple[RefusedCall, ...]:
             RefusedCall(task, action, resource, reasons[key], times[key], str(role.path), lines, text)
         )
     return tuple(record)
+
+
+def unreached(calls: Sequence[Call], tasks: Sequence[TaskRecord]) -> bool:
+    """Whether tasks failed because nothing of them came through to local AWS."""
+    text = "\n".join(line for task in tasks for line in task.last_lines)
+    return not calls and any(sign in text for sign in ("Could not connect", "Connect timeout", "timed out"))
 
 
 def _lines(advice: Advice) -> str:

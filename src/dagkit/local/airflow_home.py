@@ -28,10 +28,11 @@ KUBECONFIG = "kubeconfig"
 _KEPT = frozenset(
     {
         "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
-        "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "XDG_RUNTIME_DIR",
+        "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
     }
 )  # fmt: skip
-_KEPT_PREFIXES = ("LC_", "DOCKER_")
+# The last two so that uv finds the same Python there as here.
+_KEPT_PREFIXES = ("LC_", "DOCKER_", "XDG_", "UV_", "PYENV_")
 
 # KubernetesPodOperator reads a kubeconfig before it builds a pod; no cluster is ever asked.
 _KUBECONFIG = """\

@@ -135,7 +135,7 @@ def run(plan: Plan, watch: Watcher, after: Callable[[RunRecord, LocalAWS], None]
     started = datetime.now(UTC)
     folder = files.make_run_folder(plan.pipeline.state, started)
     try:
-        with _signals_interrupt(), ExitStack() as stack:
+        with ExitStack() as stack, _signals_interrupt(stack):
             one = _Run(plan, watch, folder, started, stack)
             record = one.go()
             files.write(record, folder)
@@ -277,7 +277,7 @@ class _Run:
     def _follow(self, exchange: Exchange, endpoint: str) -> None:
         """Answer Airflow's process until its DAG has ended."""
         while True:
-            message, answer = exchange.messages.get()
+            message, answer = exchange.next()
             kind = message.pop("kind")
             if kind == "refused":
                 raise _refusal(message)
@@ -332,23 +332,30 @@ def _end(airflow: subprocess.Popen[bytes], exchange: Exchange, engine: Engine) -
 
 
 @contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does; once it is ending, nothing interrupts that."""
+def _signals_interrupt(stack: ExitStack) -> Iterator[None]:
+    """SIGTERM and SIGHUP end a run as Ctrl-C does; from then on, nothing interrupts the clearing up.
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
+    Args:
+        stack: What clears up. Once it has, signals do what they did before.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        # a library that is just being imported may swallow it, so it comes again until it is heard
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        raise KeyboardInterrupt
+
+    for each in ends:
+        stack.callback(signal.signal, each, signal.signal(each, interrupt))
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for each in ends:
+            signal.signal(each, signal.SIG_IGN)
 
 
 def _scratch(stack: ExitStack) -> Path:

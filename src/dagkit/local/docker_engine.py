@@ -167,8 +167,8 @@ class DockerEngine:
             limits["mem_limit"] = limits["memswap_limit"] = pod.memory
             if pod.memory > machine["MemTotal"]:
                 note(
-                    f"the pod may use {gib(pod.memory)} GiB of memory;"
-                    f" Docker has {gib(machine['MemTotal'])} GiB here"
+                    f"the pod may use {memory(pod.memory)} of memory;"
+                    f" Docker has {memory(machine['MemTotal'])} here"
                 )
         if pod.cpus:
             if pod.cpus > machine["NCPU"]:
@@ -204,7 +204,7 @@ class DockerEngine:
         container.reload()
         reason = _SIGNALS.get(code)
         if container.attrs["State"].get("OOMKilled"):
-            limit = f"{gib(pod.memory)} GiB" if pod.memory else "this machine's memory"
+            limit = memory(pod.memory) if pod.memory else "this machine's memory"
             reason = f"out of memory: the task needed more than its limit, {limit} (OOMKilled)"
         elif self._stopping:
             reason = "the run was stopped"
@@ -232,9 +232,10 @@ def lines(chunks: Iterable[bytes]) -> Iterator[str]:
         yield rest.rstrip("\r")
 
 
-def gib(size: int) -> str:
-    """Bytes in GiB, without needless digits."""
-    return f"{size / 1024**3:.2f}".rstrip("0").rstrip(".")
+def memory(size: int) -> str:
+    """Bytes as Kubernetes counts memory: ``64 MiB``, ``1.5 GiB``."""
+    number, unit = (size / 1024**3, "GiB") if size >= 1024**3 else (size / 1024**2, "MiB")
+    return f"{number:.1f}".removesuffix(".0") + f" {unit}"
 
 
 def _gateway(config: Mapping[str, str]) -> str:

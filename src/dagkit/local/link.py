@@ -93,6 +93,13 @@ class Exchange:
         """Put a message of the conductor's own into the queue."""
         self.messages.put(({"kind": kind, **fields}, lambda _reply: None))
 
+    def next(self) -> tuple[Message, Callable[[Message], None]]:
+        """The next message, and the way to answer it; waits for one."""
+        while True:
+            # not for ever at a time: a signal that comes just before a wait would be noticed only after it
+            with contextlib.suppress(queue.Empty):
+                return self.messages.get(timeout=0.2)
+
     def find(self, kind: str) -> Message | None:
         """The first message of a kind that waits in the queue, left there."""
         with self.messages.mutex:

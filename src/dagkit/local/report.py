@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from dagkit.local.aftermath import UNREACHED
 from dagkit.local.record import FAILED, SKIPPED, SUCCESS, RefusedCall, RunRecord
-from dagkit.local.words import duration, size, state_word, task_problem
+from dagkit.local.words import duration, shorten, size, state_word, task_problem
 
 Style = Callable[[str, str], str]
 
@@ -18,6 +19,7 @@ _MARKS = {
 }
 _OTHER = ("·", "dim")
 PREVIEW_LINES = 3
+PROBLEM_WIDTH = 80
 
 
 def mark(state: str, style: Style) -> str:
@@ -41,6 +43,8 @@ def lines(record: RunRecord, style: Style, here: Path) -> list[str]:
             out += [f"  {line}" for line in task.last_lines]
     if record.written:
         out += ["", style("Written to S3", "bold"), *_written(record, style)]
+    if UNREACHED in record.notes:
+        out += ["", f"{style('Note', 'bold')}: {UNREACHED}"]
     if record.refused:
         out += ["", style("Refused by the role", "bold"), *_refused(record, style, here)]
     folder = _from(Path(record.folder) / "report.md", here)
@@ -59,7 +63,7 @@ def _tasks(record: RunRecord, style: Style) -> list[str]:
             state_word(each.state),
             duration(each.seconds) if each.seconds is not None else "",
             f"{len(each.attempts)} tries" if len(each.attempts) > 1 else "",
-            task_problem(each),
+            shorten(task_problem(each), PROBLEM_WIDTH),
         )
         for each in record.tasks
     ]

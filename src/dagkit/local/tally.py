@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -28,6 +28,9 @@ class Watcher(Protocol):
 
     def note(self, task: str | None, text: str) -> None:
         """Something is different here from the platform; of one task, or of the run."""
+
+    def loaded(self, tasks: Sequence[str]) -> None:
+        """The DAG has been loaded; these are its tasks."""
 
     def started(self, task: str, attempt: int) -> None:
         """A task starts."""
@@ -64,6 +67,7 @@ class Tally:
     def loaded(self, message: Message) -> None:
         """The DAG has been loaded."""
         self._loaded = message
+        self._watch.loaded([task["task"] for task in message["tasks"]])
 
     def ended(self, message: Message) -> None:
         """The DAG has ended."""
@@ -107,6 +111,8 @@ class Tally:
         role = plan.role
         state = SUCCESS if self._ended["state"] == SUCCESS else FAILED
         calls = aws.ledger
+        tasks = self._tasks()
+        unreached = [aftermath.UNREACHED] if aftermath.unreached(calls, tasks) else []
         return RunRecord(
             run_id=folder.name,
             folder=str(folder),
@@ -122,10 +128,10 @@ class Tally:
             state=state,
             started=self._started,
             seconds=seconds,
-            tasks=self._tasks(),
+            tasks=tasks,
             written=aftermath.written(aws, calls),
             refused=aftermath.refused(calls, role),
-            notes=(*self._notes.get(None, ()), *self._loaded["notes"]),
+            notes=(*unreached, *self._notes.get(None, ()), *self._loaded["notes"]),
         )
 
     def _tasks(self) -> tuple[TaskRecord, ...]:

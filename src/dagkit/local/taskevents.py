@@ -9,6 +9,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
+from dagkit.errors import DagkitError
 from dagkit.local.podhook import airflow_exceptions, task_name
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def _listener(hook: Hook, order: Order) -> Any:
                 self._capture = None
             task = _name(instance)
             outcome = hook.outcomes.get((task, instance.try_number))
-            if isinstance(error, BaseException) and outcome is None:
+            told = isinstance(getattr(error, "__cause__", None), DagkitError)
+            if isinstance(error, BaseException) and outcome is None and not told:
                 for line in user_traceback(error, order):
                     hook.link.tell("log", task=task, line=line)
             reason = outcome.reason if outcome else _reason(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,9 @@ def test_a_change_of_the_code_keeps_the_installed_packages(
     before = script.read_text(encoding="utf-8")
     events: list[BuildEvent] = []
     try:
-        script.write_text(before + "\n# changed\n", encoding="utf-8")
+        script.write_text(
+            f"{before}\n# {uuid.uuid4()}: an earlier session left no such layer\n", encoding="utf-8"
+        )
         image = build(generated, base_image=python_base_image, on_event=events.append)
     finally:
         script.write_text(before, encoding="utf-8")

@@ -78,7 +78,7 @@ def with_settings(source: str, path: Path, settings: Mapping[str, str]) -> str:
 
 
 def settings(source: str, path: Path) -> dict[str, str]:
-    """Every plain string that a DAG file assigns to a name at the top level, by name; the first one counts."""
+    """Every plain string that a DAG file assigns at the top level, by name; the first one counts."""
     found: dict[str, str] = {}
     for node in parse(source, path).body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):

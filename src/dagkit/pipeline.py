@@ -203,6 +203,19 @@ class Pipeline:
                 where=str(path),
                 fix="Put it back from git: git checkout -- airflow/roles",
             )
+        return self._role(path, environment)
+
+    def roles(self, environment: str) -> tuple[RoleFile, ...]:
+        """Every role of one environment, the pipeline's own first.
+
+        Raises:
+            DagkitError: The pipeline's own is missing, or one is not YAML.
+        """
+        own = self.role(environment)
+        others = sorted(path for path in own.path.parent.glob("*.yaml") if path != own.path)
+        return (own, *(self._role(path, environment) for path in others))
+
+    def _role(self, path: Path, environment: str) -> RoleFile:
         config = read_yaml(path)
         if not isinstance(config, dict):
             raise DagkitError(
@@ -210,7 +223,7 @@ class Pipeline:
                 where=str(path),
                 fix="docs/roles.md shows a role, and every key it may have.",
             )
-        name = str(config.get("iam_role_name") or names.role(environment, self.project, self.name))
+        name = str(config.get("iam_role_name") or names.role(environment, self.project, path.stem))
         return RoleFile(path, environment, name, config)
 
     def fixtures(self) -> Iterator[Fixture]:

@@ -15,6 +15,7 @@ VERBS = {
     "test": "run the repository's own tests, inside the image",
     "run": "run the DAG here, with its role enforced",
     "validate": "check the rules that the DAG repository asks to be kept",
+    "submit": "open the pull request that brings DAG and role into the DAG repository",
     "review": "what a pull request changes: permissions and DAGs, for the reviewer",
     "deploy": "bring roles and DAGs from the DAG repository to AWS",
     "notify": "tell Slack which pull request needs approval",

@@ -1,0 +1,1 @@
+"""From an image repository to a branch of the DAG repository."""

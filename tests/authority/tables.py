@@ -93,7 +93,8 @@ class _CaughtError(Exception):
 
 @functools.cache
 def _client(service: str) -> Any:
-    client = boto3.Session().client(
+    session: Any = boto3.Session()  # its stubs know each service by name only
+    client = session.client(
         service,
         region_name=REGION,
         endpoint_url="http://127.0.0.1:5000",

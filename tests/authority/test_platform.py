@@ -14,7 +14,7 @@ from iam_builder.iam_builder import build_iam_policy
 from dagkit.local.authority import Request, Verdict, decide
 from dagkit.local.backend import Caller
 from dagkit.local.calls import Needs, Operation, needs
-from dagkit.local.guard import context_of
+from dagkit.local.context import context_of
 from dagkit.local.ledger import Call, Judged
 from tests.authority.tables import ACCOUNT, HELD, REGION, Row, operation_of, resource_of
 
@@ -73,8 +73,8 @@ def test_a_role_may_do_what_it_may_do_in_aws(row: Row) -> None:
     refused = call.refusals
     verdict = refused[0].decision.verdict if refused else Verdict.ALLOWED
     assert verdict == row["then"], [judged.decision.reason for judged in call.needs]
-    if "on" in row:
-        assert (refused[0].action, refused[0].resource) == resource_of(row["on"])
+    if "at" in row:
+        assert (refused[0].action, refused[0].resource) == resource_of(row["at"])
 
 
 def test_every_option_of_iam_builder_has_rows() -> None:

@@ -191,7 +191,7 @@ def test_the_suggested_role_allows_every_call_of_the_platform_table_that_any_rol
 KEYS = st.lists(st.sampled_from(["a", "b b", "c*", "d?", "e$", "ü"]), min_size=1, max_size=4).map("/".join)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["s3.get_object", "s3.put_object", "s3.delete_object"]), KEYS),

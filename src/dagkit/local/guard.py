@@ -10,94 +10,30 @@ import gzip
 import io
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
-from urllib.parse import parse_qs
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from xml.etree import ElementTree
 
-from dagkit.local import calls, large, refusals
+from dagkit.local import calls, large, refusals, wsgi
 from dagkit.local.authority import Decision, Request, Verdict, decide
 from dagkit.local.backend import Caller, MotoBackend
 from dagkit.local.calls import HttpRequest, Need, Needs, Operation
 from dagkit.local.calls import s3 as s3_calls
-from dagkit.local.conditions import Context
+from dagkit.local.context import context_of
 from dagkit.local.ledger import Call, Judged, Ledger, Written
 from dagkit.local.refusals import Answered, Refusal
-
-Environ = dict[str, Any]
-StartResponse = Callable[..., Any]
-App = Callable[[Environ, StartResponse], Iterable[bytes]]
+from dagkit.local.signatures import Signature, signature
+from dagkit.local.wsgi import App, Environ, StartResponse
 
 # moto serves its own controls and EC2's metadata on these paths; neither is for pods.
 _MOTO_PATHS = re.compile(r"^/(moto-api|latest/(meta-data|api)/|favicon\.ico$)")
 _WRITES = frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload"})
-_CHUNK = 1 << 20
 _log = logging.getLogger(__name__)
 
 
 class NotHereError(Exception):
     """moto has no such service."""
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What a request's signature says, wherever it is.
-
-    Args:
-        access_key: The key id; empty for an anonymous request.
-        service: The name the request is signed for.
-        region: The region it is signed for.
-        token: The session token sent along.
-        expired: A presigned URL whose time is over.
-    """
-
-    access_key: str
-    service: str
-    region: str
-    token: str = ""
-    expired: bool = False
-
-
-def signature(request: HttpRequest, default_region: str, now: datetime) -> Signature:
-    """Reads Signature Version 4 (and 4A, and 2) from the Authorization header or a presigned query."""
-    header = request.headers.get("authorization", "")
-    query = {name: values[0] for name, values in parse_qs(request.query, keep_blank_values=True).items()}
-    token = request.headers.get("x-amz-security-token", "")
-    scope = re.search(r"Credential=([^,\s]+)", header)
-    if scope or "X-Amz-Credential" in query:
-        parts = (scope.group(1) if scope else query["X-Amz-Credential"]).split("/")
-        # AWS4-ECDSA leaves the region out of the scope.
-        region = parts[2] if len(parts) == 5 else default_region
-        service = parts[-2] if len(parts) >= 4 else "s3"
-        late = False
-        if not scope:
-            token = token or query.get("X-Amz-Security-Token", "")
-            late = _is_late(query.get("X-Amz-Date", ""), query.get("X-Amz-Expires", ""), now)
-        return Signature(parts[0], service.lower(), region, token, late)
-    old = re.match(r"AWS ([^:]+):", header)
-    if old:
-        return Signature(old.group(1), "s3", default_region, token)
-    if "AWSAccessKeyId" in query and "Signature" in query:
-        ends = query.get("Expires", "")
-        late = ends.isdigit() and int(ends) < now.timestamp()
-        return Signature(
-            query["AWSAccessKeyId"],
-            "s3",
-            default_region,
-            token or query.get("x-amz-security-token", ""),
-            late,
-        )
-    return Signature("", "" if request.headers.get("x-amz-target") else "s3", default_region)
-
-
-def _is_late(signed: str, lasts: str, now: datetime) -> bool:
-    try:
-        begin = datetime.strptime(signed, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        return now > begin + timedelta(seconds=int(lasts))
-    except ValueError:
-        return True
 
 
 class Guard:
@@ -132,17 +68,19 @@ class Guard:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serves one request (PEP 3333)."""
         now = datetime.now(UTC)
-        request = _read_head(environ)
+        request = wsgi.read_head(environ)
         signed = signature(request, self._region, now)
         if signed.service == "s3":
             request = calls.path_style(request)
         if _MOTO_PATHS.match(request.path):
-            return _send(environ, start_response, _answer(refusals.not_here("", ""), signed.service, request))
+            return wsgi.send(
+                environ, start_response, _answer(refusals.not_here("", ""), signed.service, request)
+            )
         _prepare(environ, request, signed, self._backend.account)
         if signed.access_key == self._admin_key:
             return self._app(environ, start_response)
-        if signed.service != "s3" or _has_telling_body(request):
-            body = _read_body(environ)
+        if signed.service != "s3" or wsgi.has_telling_body(request):
+            body = wsgi.read_body(environ)
             environ["wsgi.input"] = io.BytesIO(body)
             environ["CONTENT_LENGTH"] = str(len(body))
             environ.pop("wsgi.input_terminated", None)
@@ -159,21 +97,10 @@ class Guard:
 
     # -- for _Served --
 
-    def caller(self, signed: Signature, operation: Operation | None, now: datetime) -> Caller | Refusal:
-        """Finds who signed, or what AWS says to who cannot be found."""
-        service, protocol = _wire(operation, signed.service)
-        if not signed.access_key:
-            return refusals.anonymous(service, protocol)
-        found = self._backend.caller(signed.access_key)
-        if found is None:
-            return refusals.unknown_key(service, protocol)
-        if signed.token != found.token:
-            return refusals.wrong_token(service, protocol)
-        if found.expires <= now:
-            return refusals.expired(service, protocol)
-        if signed.expired:
-            return refusals.expired_link()
-        return replace(found, session=self._sessions.get(signed.access_key, found.session))
+    def caller(self, signed: Signature) -> Caller | None:
+        """Finds who signed."""
+        found = self._backend.caller(signed.access_key) if signed.access_key else None
+        return replace(found, session=self._sessions.get(signed.access_key, found.session)) if found else None
 
     @property
     def backend(self) -> MotoBackend:
@@ -196,7 +123,7 @@ class Guard:
             raise NotHereError from error
         code = int(status.split(None, 1)[0])
         if code == 500 and environ["wsgi.errors"].getvalue():
-            _close(body)
+            wsgi.close(body)
             raise NotHereError
         return body, code, list(headers.items())
 
@@ -227,10 +154,10 @@ class _Served:
         self._judged: list[Judged] = []
 
     def answer(self) -> Iterable[bytes]:
-        caller = self._guard.caller(self._signed, self._operation, self._now)
-        if isinstance(caller, Refusal):
-            return self._refuse(caller)
-        self._caller = caller
+        self._caller = self._guard.caller(self._signed)
+        unknown = self._not_authenticated()
+        if unknown:
+            return self._refuse(unknown)
         if self._operation is None:
             return self._refuse_unclear("the request is no API call that is known here")
         try:
@@ -247,6 +174,18 @@ class _Served:
         if refused:
             return self._refuse_need(refused)
         return self._pass_on()
+
+    def _not_authenticated(self) -> Refusal | None:
+        service, protocol, caller = self._service, self._protocol, self._caller
+        if not self._signed.access_key:
+            return refusals.anonymous(service, protocol)
+        if caller is None:
+            return refusals.unknown_key(service, protocol)
+        if self._signed.token != caller.token:
+            return refusals.wrong_token(service, protocol)
+        if caller.expires <= self._now:
+            return refusals.expired(service, protocol)
+        return refusals.expired_link() if self._signed.expired else None
 
     def _judge(self, need: Need) -> Judged:
         assert self._caller is not None  # noqa: S101  # `answer` found it first
@@ -275,7 +214,7 @@ class _Served:
     def _refuse(self, refusal: Refusal, *, unavailable: bool = False) -> Iterable[bytes]:
         self._note(refusal.status, refused=refusal.message, unavailable=unavailable)
         answered = _answer(refusal, self._signed.service, self._request, self._operation)
-        return _send(self._environ, self._start_response, answered)
+        return wsgi.send(self._environ, self._start_response, answered)
 
     def fault(self, error: Exception) -> Iterable[bytes]:
         """Refuses a call that could not be dealt with; the ledger tells why."""
@@ -293,11 +232,11 @@ class _Served:
             return self._refuse(refusals.not_here(self._service, self._operation.name), unavailable=True)
         hidden = self._must_hide(status, body)
         if isinstance(hidden, Judged):
-            _close(body)
+            wsgi.close(body)
             self._judged.append(hidden)
             return self._refuse_need(hidden)
         self._note(status)
-        self._start_response(_status_line(status), headers)
+        self._start_response(wsgi.status_line(status), headers)
         return hidden
 
     def _forward(self, operation: Operation) -> tuple[Iterable[bytes], int, list[tuple[str, str]]]:
@@ -359,7 +298,7 @@ class _Served:
     def _forward_whole(self) -> tuple[int, list[tuple[str, str]], bytes]:
         body, status, headers = self._guard.forward(self._environ)
         content = b"".join(body)
-        _close(body)
+        wsgi.close(body)
         return status, headers, content
 
     def _deleted(
@@ -368,7 +307,7 @@ class _Served:
         status, headers, content = answered
         self._note(status, refused=refused, deleted=tuple(key for key, _ in keys) if status == 200 else ())
         kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
-        self._start_response(_status_line(status), [*kept, ("Content-Length", str(len(content)))])
+        self._start_response(wsgi.status_line(status), [*kept, ("Content-Length", str(len(content)))])
         return [content]
 
     # -- the ledger --
@@ -404,60 +343,6 @@ class _Served:
         )
 
 
-def context_of(caller: Caller, request: HttpRequest, region: str, account: str, now: datetime) -> Context:
-    """Returns the global condition keys of a request (IAM User Guide, "AWS global condition context keys").
-
-    A key that would be different in the cloud (the caller's address, the organisation) is left unknown.
-    """
-    values: dict[str, tuple[str, ...]] = {
-        "aws:userid": (caller.user_id,),
-        "aws:PrincipalArn": (caller.role_arn,),
-        "aws:PrincipalAccount": (account,),
-        "aws:PrincipalType": ("AssumedRole",),
-        "aws:PrincipalIsAWSService": ("false",),
-        "aws:MultiFactorAuthPresent": ("false",),
-        "aws:RequestedRegion": (region,),
-        "aws:CurrentTime": (now.strftime("%Y-%m-%dT%H:%M:%SZ"),),
-        "aws:EpochTime": (str(int(now.timestamp())),),
-        # The pod in the cloud speaks HTTPS; only here, on this machine, it is plain HTTP.
-        "aws:SecureTransport": ("true",),
-        "aws:ViaAWSService": ("false",),
-        **{f"aws:PrincipalTag/{name}": (value,) for name, value in caller.tags.items()},
-    }
-    absent = {
-        "aws:username",
-        "aws:MultiFactorAuthAge",
-        "aws:CalledVia*",
-        "aws:SourceArn",
-        "aws:SourceAccount",
-    }
-    for key, header in (("aws:UserAgent", "user-agent"), ("aws:Referer", "referer")):
-        if header in request.headers:
-            values[key] = (request.headers[header],)
-        else:
-            absent.add(key)
-    return Context(values, frozenset(absent))
-
-
-# -- HTTP --
-
-
-def _read_head(environ: Environ) -> HttpRequest:
-    target = environ.get("RAW_URI") or environ.get("PATH_INFO", "/")
-    without_scheme = re.sub(r"^https?://[^/?]*", "", target)
-    path, _, query = without_scheme.partition("?")
-    headers = {
-        name[5:].replace("_", "-").lower(): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(name):
-            headers[name.replace("_", "-").lower()] = environ[name]
-    method = environ["REQUEST_METHOD"]
-    return HttpRequest(method, headers.get("host", ""), path or "/", query, headers)
-
-
 def _prepare(environ: Environ, request: HttpRequest, signed: Signature, account: str) -> None:
     """Makes moto read the request as the guard has read it: same account, service, bucket and key."""
     from urllib.parse import unquote_to_bytes
@@ -475,25 +360,6 @@ def _prepare(environ: Environ, request: HttpRequest, signed: Signature, account:
         )
 
 
-def _has_telling_body(request: HttpRequest) -> bool:
-    return request.method == "POST" and "delete" in parse_qs(request.query, keep_blank_values=True)
-
-
-def _read_body(environ: Environ) -> bytes:
-    return b"".join(_chunks(environ))
-
-
-def _chunks(environ: Environ) -> Iterable[bytes]:
-    stream = environ["wsgi.input"]
-    left = None if environ.get("wsgi.input_terminated") else int(environ.get("CONTENT_LENGTH") or 0)
-    while left is None or left > 0:
-        data: bytes = stream.read(_CHUNK if left is None else min(_CHUNK, left))
-        if not data:
-            return
-        yield data
-        left = None if left is None else left - len(data)
-
-
 def _wire(operation: Operation | None, service: str) -> tuple[str, str]:
     if operation is not None:
         return operation.model, operation.protocol
@@ -506,26 +372,3 @@ def _answer(
     service, protocol = _wire(operation, signing_name)
     compatible = operation is not None and operation.query_compatible
     return refusals.render(refusal, service, protocol, request.method, query_compatible=compatible)
-
-
-def _send(environ: Environ, start_response: StartResponse, answered: Answered) -> Iterable[bytes]:
-    # A client that is still sending would see its connection break instead of the answer.
-    for _ in _chunks(environ):
-        pass
-    start_response(_status_line(answered.status), list(answered.headers))
-    return [answered.body]
-
-
-def _status_line(status: int) -> str:
-    from http import HTTPStatus
-
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return f"{status} Unknown"
-
-
-def _close(body: Iterable[bytes]) -> None:
-    close = getattr(body, "close", None)
-    if close:
-        close()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from dagkit.local import wsgi
 from dagkit.local.backend import MotoBackend
 from dagkit.local.calls import Operation
 from dagkit.local.calls.s3 import copy_source
@@ -64,7 +65,7 @@ def get(
         return None
     # A HEAD gives the very headers a GET would have, and reads nothing.
     body, status, headers = forward({**environ, "REQUEST_METHOD": "HEAD"})
-    _close(body)
+    wsgi.close(body)
     fields = {name.lower(): value for name, value in headers}
     if status not in {200, 206}:
         os.close(opened[0])
@@ -104,7 +105,7 @@ def copy_part(
     body, status, answered = forward(upload)
     if status != 200:
         return body, status, answered
-    _close(body)
+    wsgi.close(body)
     etag = next((value for name, value in answered if name.lower() == "etag"), "")
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     result = (
@@ -112,9 +113,3 @@ def copy_part(
         f"<ETag>{etag}</ETag><LastModified>{now}</LastModified></CopyPartResult>"
     ).encode()
     return [result], 200, [("Content-Type", "application/xml"), ("Content-Length", str(len(result)))]
-
-
-def _close(body: Iterable[bytes]) -> None:
-    close = getattr(body, "close", None)
-    if close:
-        close()

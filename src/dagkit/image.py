@@ -203,10 +203,16 @@ def _follow(
     number, total = 0, len(plan.steps)
     instruction, step = "", None
     output: list[str] = []
+    rest = ""
     for message in stream:
         if "error" in message:
+            output += [rest.rstrip()] if rest.strip() else []
             raise _failed(message["error"], step, tuple(output[-LAST_LINES:]), pipeline)
-        lines = _COLOUR.sub("", str(message.get("stream") or _pulling(message))).splitlines()
+        # a message may end within a line
+        text = _pulling(message)
+        if "stream" in message:
+            text, _, rest = (rest + message["stream"]).rpartition("\n")
+        lines = _COLOUR.sub("", text).splitlines()
         for line in (line.rstrip() for line in lines if line.strip()):
             if begun := _STEP.match(line):
                 number, total = int(begun[1]), int(begun[2])

@@ -7,7 +7,7 @@ dir.create(library, recursive = TRUE, showWarnings = FALSE)
 # The lock file's repositories; RENV_CONFIG_REPOS_OVERRIDE is renv's way to take another
 repositories <- Sys.getenv("RENV_CONFIG_REPOS_OVERRIDE")
 if (repositories == "") {
-  urls <- grep('"URL":', readLines("renv.lock"), value = TRUE)
+  urls <- grep('"URL":', readLines("renv.lock", warn = FALSE), value = TRUE)
   repositories <- sub('.*"URL": *"([^"]*)".*', "\\1", urls)
 }
 

@@ -1,0 +1,197 @@
+"""The image of a pipeline in R: what is in it, what rebuilds it, and what ends a build."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import uuid
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from dagkit.errors import DagkitError
+from dagkit.image import BuildEvent, BuiltImage, build
+from dagkit.image_checks import check_image
+from dagkit.pipeline import Pipeline
+from tests.r.conftest import PACKAGE, Lock
+from tests.r.cran import served
+
+pytestmark = [pytest.mark.docker, pytest.mark.r]
+
+GREET = f"cat({PACKAGE}::greet())"
+
+
+def run(tag: str, *words: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["docker", "run", "--rm", "--read-only", "--tmpfs", "/tmp", *options, tag, *words],
+        capture_output=True,
+        text=True,
+    )
+
+
+def r(tag: str, expression: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return run(tag, "-e", expression, options=("--entrypoint", "Rscript", *options))
+
+
+def made_again(events: list[BuildEvent]) -> set[str]:
+    """The instructions whose result was not there from an earlier build."""
+    begun = {e.instruction for e in events if not e.text}
+    return begun - {e.instruction for e in events if e.cached}
+
+
+def test_the_cluster_would_run_it(built: BuiltImage) -> None:
+    checks = check_image(built.tag, pipeline="example.pipe")
+    assert len(checks) >= 6
+    assert [check for check in checks if check.passed is False] == []
+
+
+def test_its_own_tests_pass_in_its_test_stage_as_any_user(tests_image: BuiltImage) -> None:
+    ran = run(tests_image.tag, options=("--user", "4242:4242", "--cap-drop", "ALL", "--network", "none"))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "DONE" in ran.stdout
+
+
+def test_a_failing_test_of_its_own_fails_the_run(repository: Path, r_base_image: str) -> None:
+    failing = 'test_that("this is wrong", expect_equal(thousands(1000), "1000"))\n'
+    (repository / "tests" / "testthat" / "test-wrong.R").write_text(failing)
+    tag = build(Pipeline.load(repository), base_image=r_base_image, target="test").tag
+    ran = run(tag, "wrong")
+    assert ran.returncode == 1
+    assert "this is wrong" in ran.stdout
+
+
+def test_a_locked_package_arrives_in_exactly_the_locked_version(
+    repository: Path, lock: Lock, cran: str, r_base_image: str
+) -> None:
+    lock(greeting="1.0.0", url=cran)
+    tag = build(Pipeline.load(repository), base_image=r_base_image).tag
+    ran = r(tag, GREET, "--user", "41737:41737", "--cap-drop", "ALL")
+    assert ran.stdout == "hello from greeting 1.0.0", ran.stderr
+
+
+def test_another_repository_can_be_taken_for_one_build(
+    repository: Path, lock: Lock, cran: str, r_base_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock(greeting="1.1.0", url="http://127.0.0.1:1/nowhere/latest")
+    monkeypatch.setenv("RENV_CONFIG_REPOS_OVERRIDE", cran)
+    tag = build(Pipeline.load(repository), base_image=r_base_image).tag
+    assert r(tag, GREET).stdout == "hello from greeting 1.1.0"
+
+
+def test_a_version_that_is_not_there_ends_the_build_by_name(
+    repository: Path, lock: Lock, cran: str, r_base_image: str
+) -> None:
+    lock(greeting="9.9.9", url=cran)
+    with pytest.raises(DagkitError) as raised:
+        build(Pipeline.load(repository), base_image=r_base_image)
+    assert f"'{PACKAGE} 9.9.9'" in str(raised.value)
+    assert f"looked in {cran}" in str(raised.value)
+    assert "renv::snapshot()" in str(raised.value.fix)
+    assert "Traceback" not in str(raised.value)
+
+
+def test_a_repository_that_cannot_be_reached_ends_the_build_by_name(
+    repository: Path, lock: Lock, r_base_image: str
+) -> None:
+    lock(greeting="1.0.0", url="http://127.0.0.1:1/cran/latest")
+    with pytest.raises(DagkitError) as raised:
+        build(Pipeline.load(repository), base_image=r_base_image)
+    assert "the package repository http://127.0.0.1:1/cran/latest cannot be reached" in str(raised.value)
+    assert "RENV_CONFIG_REPOS_OVERRIDE" in str(raised.value.fix)
+
+
+def test_changed_code_rebuilds_no_package_and_a_changed_lock_file_nothing_else(
+    repository: Path, lock: Lock, cran: str, r_base_image: str
+) -> None:
+    pipeline = Pipeline.load(repository)
+    build(pipeline, base_image=r_base_image)
+    with (repository / "R" / "s3.R").open("a") as code:
+        code.write(f"# changed: {uuid.uuid4()}\n")
+    events: list[BuildEvent] = []
+    build(pipeline, base_image=r_base_image, on_event=events.append)
+    again = made_again(events)
+    assert "COPY R R" in again
+    assert "RUN Rscript renv/restore.R" not in again
+    lock(greeting="1.0.0", url=cran)
+    events.clear()
+    build(pipeline, base_image=r_base_image, on_event=events.append)
+    again = made_again(events)
+    assert "RUN Rscript renv/restore.R" in again
+    assert not any("apt-get" in instruction or "aws" in instruction for instruction in again)
+
+
+def test_a_base_image_without_renv_or_the_aws_command_line_gets_both(
+    repository: Path, lock: Lock, packages: Path, bridge: str, r_base_image: str, tmp_path: Path
+) -> None:
+    # like the platform's: another user, a shell that is strict, no renv, and no aws
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "Dockerfile").write_text(
+        f"FROM {r_base_image}\n"
+        "RUN mkdir /renv && mv /usr/lib/R/site-library/renv /renv \\\n"
+        " && mv /usr/bin/aws /usr/bin/hidden-aws && useradd --create-home --uid 1000 somebody\n"
+        'SHELL ["/bin/bash", "-e", "-u", "-o", "pipefail", "-c"]\n'
+        "USER 1000\nWORKDIR /opt/elsewhere\n"
+    )
+    base = "dagkit-test/r-bare:latest"
+    subprocess.run(
+        ["docker", "build", "--quiet", "--tag", base, str(tmp_path / "bare")], check=True, capture_output=True
+    )
+    site = tmp_path / "site"
+    _serve_renv(site, base, packages)
+    _serve_aws(site)
+    with served(site, bridge) as url:
+        lock(greeting="1.1.0", url=url)
+        dockerfile = repository / "Dockerfile"
+        dockerfile.write_text(dockerfile.read_text().replace("https://awscli.amazonaws.com", url))
+        tag = build(Pipeline.load(repository), base_image=base).tag
+    assert r(tag, GREET).stdout == "hello from greeting 1.1.0"
+    version = run(tag, "--version", options=("--entrypoint", "aws", "--user", "4242"))
+    assert version.stdout.startswith("aws-cli/2."), version.stderr
+    assert run(tag, options=("--user", "4242")).returncode == 2
+
+
+def _serve_renv(site: Path, base: str, packages: Path) -> None:
+    """A repository that also has renv: a built package, as repositories offer them for Linux."""
+    contrib = site / "src" / "contrib"
+    contrib.mkdir(parents=True)
+    for archive in (packages / "src" / "contrib").glob("*.tar.gz"):
+        (contrib / archive.name).write_bytes(archive.read_bytes())
+    command = ["docker", "run", "--rm", "--entrypoint", "tar", base, "-C", "/renv", "-cz", "renv"]
+    packed = subprocess.run(command, capture_output=True, check=True).stdout
+    (contrib / "renv_1.1.2.tar.gz").write_bytes(packed)
+    write = 'tools::write_PACKAGES(".", type = "source")'
+    subprocess.run(["Rscript", "--vanilla", "-e", write], cwd=contrib, capture_output=True, check=True)
+
+
+def _serve_aws(site: Path) -> None:
+    """The archive with the AWS command line's installer; it brings back the one that was hidden."""
+    install = zipfile.ZipInfo("aws/install")
+    install.external_attr = 0o755 << 16
+    for machine in ("x86_64", "aarch64"):
+        with zipfile.ZipFile(site / f"awscli-exe-linux-{machine}-2.28.20.zip", "w") as archive:
+            archive.writestr(install, "#!/bin/sh\nmv /usr/bin/hidden-aws /usr/local/bin/aws\n")
+
+
+def test_a_container_that_is_asked_to_stop_stops_and_says_so(built: BuiltImage, bridge: str) -> None:
+    with socket.create_server((bridge, 0)) as silent:
+        endpoint = f"http://{bridge}:{silent.getsockname()[1]}"
+        variables = {
+            "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
+            "AWS_DEFAULT_REGION": "eu-west-1", "RUN": "copy", "FROM": "s3://my-bucket/a", "TO": "s3://my-bucket/b",
+        }  # fmt: skip
+        options = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
+        container = docker("run", "--detach", *options, built.tag)
+        try:
+            silent.settimeout(60)
+            silent.accept()  # the AWS command line has asked, and waits for an answer that does not come
+            docker("stop", "--time", "30", container)
+            state = docker("inspect", "--format", "{{.State.ExitCode}}", container)
+            said = subprocess.run(["docker", "logs", container], capture_output=True, text=True).stderr
+        finally:
+            docker("rm", "--force", container)
+    assert (state, said) == ("130", "error: stopped by SIGINT\n")
+
+
+def docker(*words: str) -> str:
+    return subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout.strip()

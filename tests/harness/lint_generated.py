@@ -50,13 +50,15 @@ def files(repositories: Sequence[Path], *patterns: str) -> list[str]:
 
 def run(name: str, *arguments: str, on: Sequence[str]) -> bool:
     """Run a linter on files; return whether it found nothing, and print what it found."""
+    if not on:
+        say(f"lint: {name}: FOUND no file to look at")
+        return False
     # Not from our own folder: a repository without settings of its own must not be given ours.
     done = subprocess.run([str(BIN / name), *arguments, *on], cwd="/", capture_output=True, text=True)
-    clean = done.returncode == 0 and bool(on)
-    say(f"lint: {name} {' '.join(arguments)} on {len(on)} files: {'clean' if clean else 'FOUND'}")
-    if not clean:
+    say(f"lint: {name} {' '.join(arguments)} on {len(on)} files: {'FOUND' if done.returncode else 'clean'}")
+    if done.returncode:
         say(done.stdout + done.stderr)
-    return clean
+    return done.returncode == 0
 
 
 def scripts(workflows: Sequence[str], folder: Path) -> list[str]:

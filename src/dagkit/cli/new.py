@@ -65,6 +65,8 @@ def new(
     ui.say(f'  keep it:  {enter}{begin} && git commit -m "Start from the template"')
     if made.answers.get("kind", "image") == "image":
         ui.say("  try it:   dagkit run      (what this machine can do: dagkit doctor)")
+    else:
+        ui.say("  check it: dagkit validate")
 
 
 def _given(pairs: list[str]) -> dict[str, Any]:

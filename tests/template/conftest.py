@@ -56,6 +56,12 @@ def rendered(render: Render) -> Path:
     return render()
 
 
+@pytest.fixture(scope="session")
+def rendered_daily(render: Render) -> Path:
+    """The same on a schedule. Tests only read it."""
+    return render(schedule="@daily")
+
+
 class Probe(Protocol):
     """Asks an Airflow something: a function of airflow_probe.py and its arguments; gives its answer."""
 

@@ -22,7 +22,8 @@ def write(root: Path, content: Mapping[str, str]) -> Path:
     """Files by path, with the platform's own modules beside them."""
     for path, text in content.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text, encoding="utf-8")
+        # a surrogate stands for a byte that is not UTF-8
+        (root / path).write_bytes(text.encode("utf-8", "surrogateescape"))
     platform_imports.write(Platform(), root)
     return root
 

@@ -53,7 +53,7 @@ def since(subject: Subject, ref: str) -> Touched | None:
     Raises:
         UsageError: The repository is not in git, or git does not know the commit.
     """
-    base = _git(subject.root, "merge-base", ref, "HEAD", wrong=ref).strip()
+    base = _git(subject.root, "merge-base", "--end-of-options", ref, "HEAD", wrong=ref).strip()
     # Both names of a renamed file count, so renames are not looked for
     changed = _git(subject.root, "diff", "--name-only", "--no-renames", "--relative", "-z", base, "--", ".")
     new = _git(subject.root, "ls-files", "--others", "--exclude-standard", "-z", "--", ".")

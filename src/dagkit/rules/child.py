@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import importlib
 import inspect
 import io
@@ -41,6 +42,8 @@ def main() -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         bag_class = _dag_bag()
         recorded = (_record_places(), _record_warnings())
+    # Airflow itself is here to stay: without this, collecting garbage goes through all of it again and again
+    gc.freeze()
     searched = list(sys.path)
     for line in sys.stdin:
         request = json.loads(line)
@@ -216,7 +219,7 @@ def _task(task: Any, lines: dict[int, int | None]) -> dict[str, Any]:
         "started": bool(task.start_date or (task.dag and task.dag.start_date)),
         "trigger_rule": str(getattr(task.trigger_rule, "value", task.trigger_rule)),
         "role": getattr(task, "role", None),
-        "environment": getattr(task, "environment", None),
+        "cluster": getattr(task, "cluster_context", None),
         "pod": None,
         "pod_error": None,
     }

@@ -86,17 +86,13 @@ class DuplicateDagId(Rule):
     code = "DK203"
     name = "duplicate-dag-id"
     why = "Airflow keeps one of them, and which one changes from one moment to the next."
-    bad = examples.files(
-        {
-            "environments/dev/dags/example/weekly.py": examples.DAG,
-        }
+    bad = examples.Example(
+        'dag_id="example.daily",  # in environments/dev/dags/example/daily.py, and in weekly.py beside it',
+        {"environments/dev/dags/example/weekly.py": examples.DAG},
     )
-    good = examples.files(
-        {
-            "environments/dev/dags/example/weekly.py": examples.DAG.replace(
-                "example.daily", "example.weekly"
-            ),
-        }
+    good = examples.Example(
+        'dag_id="example.weekly",  # in environments/dev/dags/example/weekly.py',
+        {"environments/dev/dags/example/weekly.py": examples.DAG.replace("example.daily", "example.weekly")},
     )
     explains = "AirflowDagDuplicatedIdException"
 
@@ -130,29 +126,34 @@ class NoOwner(Rule):
     bad = examples.in_dag("default_args={},")
     good = examples.in_dag('default_args={"owner": "octocat"},')
 
-    def check(self, dag: Dag) -> Iterator[Finding]:
+    def check(self, dag_file: DagFile) -> Iterator[Finding]:
         """In default_args, or on every task."""
         fix = 'Name a GitHub user or team: default_args={"owner": "octocat"}.'
-        call = dag.call
-        defaults = dict(call.defaults) if isinstance(call.defaults, dict) else {}
-        given = call.scope.value(defaults["owner"]) if "owner" in defaults else ABSENT
-        if isinstance(given, str):
-            if given.strip().lower() in PLACEHOLDER_OWNERS:
-                yield self.finding(call.place("owner"), f"The owner is '{given}', which is nobody", fix)
-            return
-        if dag.facts is not None:
-            without = [
-                task for task in dag.facts["tasks"] if task["owner"].strip().lower() in PLACEHOLDER_OWNERS
-            ]
-            if without:
+        for dag in dag_file.dags:
+            call = dag.call
+            defaults = dict(call.defaults) if isinstance(call.defaults, dict) else {}
+            given = call.scope.value(defaults["owner"]) if "owner" in defaults else ABSENT
+            if isinstance(given, str):
+                if _nobody(given):
+                    yield self.finding(call.place("owner"), f"The owner is '{given}', which is nobody", fix)
+                continue
+            if dag.facts is not None:
+                missing = any(_nobody(task["owner"]) for task in dag.facts["tasks"])
+            else:
+                sure = given is ABSENT and isinstance(call.defaults, dict)
+                missing = sure and not _on_every_task(dag_file, "owner")
+            if missing:
                 yield self.finding(dag.place("default_args"), "The DAG has no owner", fix)
-        elif given is ABSENT and isinstance(call.defaults, dict) and not _owned_tasks(dag):
-            yield self.finding(dag.place("default_args"), "The DAG has no owner", fix)
 
 
-def _owned_tasks(dag: Dag) -> bool:
-    tasks = dag.file.tasks if isinstance(dag.file, DagFile) else ()
-    return bool(tasks) and all(task.call.value("owner") is not ABSENT for task in tasks)
+def _nobody(owner: str) -> bool:
+    return owner.strip().lower() in PLACEHOLDER_OWNERS
+
+
+def _on_every_task(dag_file: DagFile, keyword: str) -> bool:
+    """Whether each task says it itself, or may: that of one that is made elsewhere, only Airflow knows."""
+    tasks = dag_file.tasks
+    return not tasks or all(task.call.expression(keyword) is not ABSENT for task in tasks)
 
 
 class NoStartDate(Rule):
@@ -165,24 +166,22 @@ class NoStartDate(Rule):
     good = examples.in_dag("start_date=datetime(2026, 1, 1, tzinfo=UTC),")
     explains = r"is missing the start_date parameter"
 
-    def check(self, dag: Dag) -> Iterator[Finding]:
+    def check(self, dag_file: DagFile) -> Iterator[Finding]:
         """Of the DAG, in default_args, or on every task."""
-        given = dag.call.expression("start_date")
-        if dag.facts is not None:
-            missing = dag.facts["start_date"] is None and not all(
-                task["started"] for task in dag.facts["tasks"]
-            )
-            missing = missing or (dag.facts["start_date"] is None and not dag.facts["tasks"])
-        else:
-            tasks = dag.file.tasks if isinstance(dag.file, DagFile) else ()
-            on_tasks = bool(tasks) and all("start_date" in task.call.keywords for task in tasks)
-            missing = given is ABSENT and not on_tasks
-        if missing:
-            yield self.finding(
-                dag.place("start_date"),
-                "The DAG has no start_date",
-                "Add a fixed day: start_date=datetime(2026, 1, 1, tzinfo=UTC).",
-            )
+        for dag in dag_file.dags:
+            if dag.facts is not None:
+                tasks = dag.facts["tasks"]
+                on_tasks = bool(tasks) and all(task["started"] for task in tasks)
+                missing = dag.facts["start_date"] is None and not on_tasks
+            else:
+                given = dag.call.expression("start_date")
+                missing = given is ABSENT and not (dag_file.tasks and _on_every_task(dag_file, "start_date"))
+            if missing:
+                yield self.finding(
+                    dag.place("start_date"),
+                    "The DAG has no start_date",
+                    "Add a fixed day: start_date=datetime(2026, 1, 1, tzinfo=UTC).",
+                )
 
 
 DYNAMIC = re.compile(r"(^|\.)(now|utcnow|today|days_ago|yesterday|tomorrow|localtime|gmtime|time)$")

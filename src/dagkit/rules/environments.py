@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from dagkit.rules import examples
 from dagkit.rules.base import Finding, Place, Rule
-from dagkit.rules.facts import WRITES, DagFile, Pod, Role, S3Path
+from dagkit.rules.facts import WRITES, DagFile, Pod, Role, S3Path, pattern_matches
 from dagkit.rules.history import History
 from dagkit.rules.pods import split_image
 from dagkit.rules.subject import Subject
@@ -41,21 +41,28 @@ class WrongEnvironment(Rule):
                 f"ENVIRONMENT is '{said}', and the DAG is in {own}",
                 f'Write ENVIRONMENT = "{own}".',
             )
-        elif said == own or node is None:
-            for task in dag_file.tasks:
-                given = task.facts["environment"] if task.facts else task.call.value("environment")
-                if is_text(given) and given in subject.environments and given != own:
-                    yield self.finding(
-                        task.place("environment"),
-                        f"The pod runs in {given}, and the DAG is in {own}",
-                        "Write environment=ENVIRONMENT.",
-                    )
+        else:
+            yield from self._pods(dag_file, subject)
         for each in dag_file.imports:
             if each.module.split(".")[0] == "environments":
                 yield self.finding(
                     each.place,
                     f"'{each.module}' is part of an environment's folder",
                     f"Put what is shared into imports/{dag_file.project}_….py.",
+                )
+
+    def _pods(self, dag_file: DagFile, subject: Subject) -> Iterator[Finding]:
+        own, found = dag_file.environment, subject.layout.settings.environments if subject.layout else {}
+        clusters = {each.cluster: name for name, each in found.items() if each.cluster != found[own].cluster}
+        for task in dag_file.tasks:
+            given = task.call.value("environment")
+            if not is_text(given) and task.facts:
+                given = clusters.get(task.facts["cluster"] or "")
+            if is_text(given) and given in subject.environments and given != own:
+                yield self.finding(
+                    task.place("environment", "cluster_context"),
+                    f"The pod runs in {given}, and the DAG is in {own}",
+                    "Write environment=ENVIRONMENT.",
                 )
 
 
@@ -104,8 +111,7 @@ def _writes(path: S3Path, wanted: str) -> bool:
 
 
 def _covers(pattern: str, path: str) -> bool:
-    form = "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern)
-    return re.fullmatch(form, path, re.DOTALL) is not None
+    return path.startswith(_fixed(pattern)) and pattern_matches(pattern, path)
 
 
 class SharedWrite(Rule):

@@ -7,6 +7,8 @@ Each is what the file alone says (`reading.py`), completed by what Airflow says 
 from __future__ import annotations
 
 import ast
+import functools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -326,6 +328,17 @@ class S3Path:
     def key(self) -> str:
         """The part after the first slash; empty where there is none."""
         return self.text.partition("/")[2]
+
+
+def pattern_matches(pattern: str, path: str) -> bool:
+    """Whether a path, or all that another pattern covers, fits a pattern of ``*`` and ``?``."""
+    return pattern == path or _compiled(pattern).fullmatch(path) is not None
+
+
+@functools.lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    signs = {"*": ".*", "?": "."}
+    return re.compile("".join(signs.get(sign) or re.escape(sign) for sign in pattern), re.DOTALL)
 
 
 @dataclass(frozen=True)

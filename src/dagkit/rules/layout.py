@@ -12,7 +12,7 @@ from dagkit.dagrepo import PLATFORM_MODULES, README, DagRepository
 from dagkit.rules import examples
 from dagkit.rules.base import Finding, Place, Rename, Rule
 from dagkit.rules.facts import DagFile, PythonModule
-from dagkit.rules.subject import owner
+from dagkit.rules.subject import Subject, owner
 
 IGNORED = ("__pycache__", ".gitkeep", ".DS_Store", ".ipynb_checkpoints")
 
@@ -186,14 +186,9 @@ class ModuleName(Rule):
     bad = examples.files({"imports/helpers.py": "LIMIT = 10\n"})
     good = examples.files({"imports/example_helpers.py": "LIMIT = 10\n"})
 
-    def check(self, layout: DagRepository) -> Iterator[Finding]:
+    def check(self, layout: DagRepository, subject: Subject) -> Iterator[Finding]:
         """Of each module but the platform's own."""
-        projects = {
-            project.name
-            for environment in layout.environments
-            for project in _entries(layout.dags_folder(environment))
-            if project.is_dir()
-        }
+        projects = subject.projects
         for path in layout.imports:
             if path.stem not in PLATFORM_MODULES and not owner(path.stem, projects):
                 yield self.finding(

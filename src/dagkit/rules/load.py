@@ -44,6 +44,11 @@ class Loader:
         self._process = self._start()
         self.compute: Mapping[str, Any] | None = None
 
+    @property
+    def process_id(self) -> int:
+        """The process that Airflow is in."""
+        return self._process.pid
+
     def __enter__(self) -> Self:
         return self
 

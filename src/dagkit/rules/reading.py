@@ -28,7 +28,7 @@ DECORATED = {
 
 def read_module(source: PythonSource, project: str) -> PythonModule:
     """A module of ``imports/``."""
-    scope = Scope(source.tree)
+    scope = Scope(source.tree, source.nodes)
     return PythonModule(source, scope, tuple(_imports(source)), project)
 
 
@@ -42,7 +42,7 @@ def read_dag_file(source: PythonSource, environment: str, project: str, stem: st
         stem: Its name without ``.py``.
         registry: The host name of the platform's own registry.
     """
-    scope = Scope(source.tree)
+    scope = Scope(source.tree, source.nodes)
     file = DagFile(source, scope, tuple(_imports(source)), project, environment, stem)
     # most files make one DAG, and then every task is its own
     made = list(_dags(source, scope))
@@ -97,7 +97,7 @@ def _unseen(file: DagFile, line: int) -> Call:
 
 def _imports(source: PythonSource) -> Iterator[Import]:
     top = {id(node) for node in _at_import(source.tree.body)}
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(alias.name, (), source.place(node), node, id(node) in top)
@@ -132,7 +132,7 @@ def at_import(tree: ast.Module) -> Iterator[ast.stmt]:
 
 def _dags(source: PythonSource, scope: Scope) -> Iterator[tuple[Call, ast.FunctionDef | None]]:
     decorated: set[int] = set()
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.FunctionDef):
             for decorator in node.decorator_list:
                 call = decorator if isinstance(decorator, ast.Call) else None
@@ -190,9 +190,9 @@ def _defaults(call: Call) -> Mapping[str, ast.expr] | Missing:
 def _tasks(
     source: PythonSource, scope: Scope, defaults: Mapping[str, ast.expr] | Missing
 ) -> Iterator[tuple[Call, str]]:
-    own = {node.name for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)}
+    own = {node.name for node in source.nodes if isinstance(node, ast.ClassDef)}
     decorated: set[int] = set()
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.FunctionDef):
             for decorator in node.decorator_list:
                 call = decorator if isinstance(decorator, ast.Call) else None

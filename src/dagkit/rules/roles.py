@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 import yaml
 
 from dagkit import names
+from dagkit.dagrepo import PLATFORM_MODULES
 from dagkit.errors import DagkitError
 from dagkit.pipeline import RoleFile
 from dagkit.rules import examples
 from dagkit.rules.base import Edit, Finding, Place, Rule
-from dagkit.rules.facts import WRITES, DagFile, Role, S3Path
+from dagkit.rules.facts import WRITES, DagFile, Role, S3Path, pattern_matches
 from dagkit.rules.subject import Subject
 from dagkit.rules.values import UNKNOWN, is_text
 
@@ -193,7 +194,8 @@ def _said(error: Any) -> str:
     if error.validator == "type":
         wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
         where = f"'{at}'" if at else "the file"
-        return f"{where} has to be {' or '.join(kinds.get(kind, kind) for kind in wanted)}"
+        known = " or ".join(str(kinds.get(str(kind), kind)) for kind in wanted)
+        return f"{where} has to be {known}"
     return f"iam-builder does not accept '{at}': {error.message}"
 
 
@@ -332,9 +334,9 @@ class UnusedRole(Rule):
         """By a DAG of its environment."""
         files = (*dag_files, *subject.other_environments())
         for environment, found in roles.items():
-            used = _used(environment, files)
-            for name, role in found.items() if used is not None else ():
-                if used is not None and name not in used:
+            used, unsure = _used([file for file in files if file.environment == environment])
+            for name, role in found.items():
+                if name not in used and not name.startswith(unsure):
                     yield self.finding(
                         Place(role.path),
                         f"No DAG of {environment} uses the role '{name}'",
@@ -342,20 +344,30 @@ class UnusedRole(Rule):
                     )
 
 
-def _used(environment: str, files: tuple[DagFile, ...]) -> frozenset[str] | None:
-    """The roles that the DAGs of an environment use; None where there is a pod whose role nobody can tell."""
+def _used(files: Iterable[DagFile]) -> tuple[set[str], tuple[str, ...]]:
+    """The roles that DAGs use, and how the roles begin of which it cannot be told.
+
+    That is so for projects with a DAG that does not load, makes its tasks elsewhere, or has a pod whose
+    role is known only when it runs.
+    """
     used: set[str] = set()
+    unsure: set[str] = set()
     for file in files:
-        if file.environment == environment:
-            if file.source.problem is not None:
-                return None
-            for task in file.tasks:
-                role = task.pod.role if task.pod else None
-                if role is UNKNOWN:
-                    return None
-                if is_text(role):
-                    used.add(role)
-    return frozenset(used)
+        pods = [task.pod for task in file.tasks if task.pod]
+        used |= {pod.role for pod in pods if is_text(pod.role)}
+        whole = file.loaded is not None and file.loaded.error is None
+        elsewhere = not whole and (not file.tasks or _own_modules(file))
+        if file.source.problem is not None or elsewhere or any(pod.role is UNKNOWN for pod in pods):
+            unsure.add(f"{names.ROLE_PREFIX}_{file.environment}_{file.project}")
+    return used, tuple(unsure)
+
+
+def _own_modules(file: DagFile) -> bool:
+    """Whether a DAG imports modules that may make tasks for it."""
+    return any(
+        each.module.startswith("imports.") and each.module.split(".")[1] not in PLATFORM_MODULES
+        for each in file.imports
+    )
 
 
 class SamePathTwice(Rule):
@@ -395,18 +407,10 @@ class VoidGrant(Rule):
         """Where a denied path holds all of a granted one."""
         denied = [path for path in role.paths if path.grant == "deny"]
         for path in role.paths:
-            void = next((each for each in denied if _holds(each.text, path.text)), None)
+            void = next((each for each in denied if pattern_matches(each.text, path.text)), None)
             if path.grant != "deny" and void is not None:
                 yield self.finding(
                     path.place,
                     f"'{path.text}' is granted, and '{void.text}' in line {void.place.line} denies all of it",
                     "Remove the grant, or deny less.",
                 )
-
-
-def _holds(wide: str, narrow: str) -> bool:
-    """Whether a pattern covers everything that another one does."""
-    if wide == narrow:
-        return True
-    pattern = "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in wide)
-    return re.fullmatch(pattern, narrow, re.DOTALL) is not None

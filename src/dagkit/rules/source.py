@@ -65,6 +65,11 @@ class PythonSource:
             return cls(name, text, nothing, Problem(1, str(error)))
 
     @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """Everything in the file, as `ast.walk` gives it: done once, as it takes as long as parsing."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
     def _starts(self) -> list[int]:
         """Where each line starts, in characters."""
         starts = [0]

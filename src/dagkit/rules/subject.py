@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,10 +77,18 @@ class Subject:
         return file
 
     @cached_property
+    def projects(self) -> frozenset[str]:
+        """The projects there are: the folders of the DAGs."""
+        if self.pipeline is not None:
+            return frozenset([self.pipeline.project])
+        folders = (self.root / "environments").glob("*/dags/*/")
+        return frozenset(folder.name for folder in folders if folder.is_dir())
+
+    @cached_property
     def modules(self) -> Mapping[str, PythonModule]:
         """Every module of ``imports/`` that belongs to a project, by its path."""
         found = self.layout.imports if self.layout is not None else ()
-        projects = {file.project for file in self.dag_files.values()}
+        projects = self.projects
         modules = (
             read_module(PythonSource.read(self.root, path), owner(path.stem, projects))
             for path in found
@@ -115,7 +124,7 @@ class Subject:
                 yield name, Role(YamlSource.read(self.root, path), environment, name)
 
 
-def owner(stem: str, projects: set[str]) -> str:
+def owner(stem: str, projects: AbstractSet[str]) -> str:
     """The project that a module of ``imports/`` belongs to: the longest whose name it starts with."""
     fitting = [project for project in projects if stem == project or stem.startswith(f"{project}_")]
     return max(fitting, key=len, default="")

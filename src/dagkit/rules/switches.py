@@ -58,11 +58,16 @@ def in_text(path: str, text: str) -> Iterator[Switch]:
             covered = number
             if not line[: match.start()].strip():
                 rest = lines[number:]
-                covered += next((n for n, after in enumerate(rest, 1) if after.strip().strip("#")), 1)
+                covered += next((n for n, after in enumerate(rest, 1) if _says(after)), 1)
             scope = "file" if match["kind"] == "off-file" else f"line {covered}"
             place = Place(path, number, match.start() + 1)
             for code in re.findall(r"\w+", match["codes"]) or [""]:
                 yield Switch(place, code.upper(), (match["reason"] or "").strip(), scope)
+
+
+def _says(line: str) -> bool:
+    """Whether there is more on a line than a comment."""
+    return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
 def in_settings(root: Path, rules: RuleSettings) -> Iterator[Switch]:

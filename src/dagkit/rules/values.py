@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, Final, TypeGuard
 
 
@@ -38,13 +38,12 @@ class Scope:
 
     Args:
         tree: The file.
-        given: Names whose value is decided outside the file.
+        nodes: Everything in it.
     """
 
-    def __init__(self, tree: ast.Module, given: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, tree: ast.Module, nodes: Iterable[ast.AST]) -> None:
         self.imported: dict[str, str] = {}
         self.assigned: dict[str, ast.expr | None] = {}
-        self.given = dict(given or {})
         for node in tree.body:
             self._imports(node)
             if (
@@ -57,7 +56,7 @@ class Scope:
                 self._assign(node.target.id, node.value)
         # a name that anything else stores to (a loop, a condition, a second assignment) could be anything
         stored: dict[str, int] = {}
-        for inner in ast.walk(tree):
+        for inner in nodes:
             if isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load):
                 stored[inner.id] = stored.get(inner.id, 0) + 1
             elif isinstance(inner, ast.arg):
@@ -92,7 +91,7 @@ class Scope:
     def definition(self, node: ast.expr) -> ast.expr:
         """The expression that a name stands for; the expression itself where it is not a plain name."""
         seen: set[str] = set()
-        while isinstance(node, ast.Name) and node.id not in self.given and node.id not in seen:
+        while isinstance(node, ast.Name) and node.id not in seen:
             seen.add(node.id)
             found = self.assigned.get(node.id)
             if found is None:
@@ -107,8 +106,6 @@ class Scope:
         if isinstance(node, ast.Constant):
             return node.value
         if isinstance(node, ast.Name):
-            if node.id in self.given:
-                return self.given[node.id]
             return self.value(self.assigned.get(node.id), depth + 1)
         if isinstance(node, ast.JoinedStr):
             return self._text(node, depth)

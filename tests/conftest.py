@@ -115,9 +115,9 @@ def aws_cli() -> Path:
     return locked_environment("awscli", TESTS / "awscli" / "requirements.txt").parent
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def oci_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an empty image registry."""
+    """The address of an image registry. Tests share it, so that a layer is sent to it once."""
     if shutil.which("docker-registry") is None:
         pytest.skip("docker-registry is not installed (Debian: apt-get install docker-registry)")
     with running_registry(tmp_path_factory.mktemp("registry")) as address:
@@ -137,8 +137,13 @@ def moto_server(_moto: str) -> str:
     return _moto
 
 
-@pytest.fixture
-def ecr(moto_server: str, oci_registry: str) -> Iterator[Ecr]:
-    """An empty Amazon ECR: its API, and its registry that keeps to what the API was told."""
-    with running_ecr(moto_server, oci_registry, account="189157455002") as running:
+@pytest.fixture(scope="session")
+def _ecr(_moto: str, oci_registry: str) -> Iterator[Ecr]:
+    with running_ecr(_moto, oci_registry, account="189157455002") as running:
         yield running
+
+
+@pytest.fixture
+def ecr(_ecr: Ecr, moto_server: str) -> Ecr:
+    """An Amazon ECR that holds nothing yet: its API, and its registry that keeps to what the API was told."""
+    return _ecr

@@ -64,24 +64,20 @@ def running_ecr(endpoint: str, storage: str, account: str) -> Iterator[Ecr]:
 
 
 def _client(endpoint: str, account: str) -> Any:
-    """Return a client whose calls moto counts as this account's: with keys of a role of the account."""
-    role = f"arn:aws:iam::{account}:role/looks-at-ecr"
-    sts = boto3.client(
-        "sts",
+    """Return a client whose calls moto counts as this account's, also after a reset."""
+    client = boto3.client(
+        "ecr",
         region_name=REGION,
         endpoint_url=endpoint,
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
-    keys = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
-    return boto3.client(
-        "ecr",
-        region_name=REGION,
-        endpoint_url=endpoint,
-        aws_access_key_id=keys["AccessKeyId"],
-        aws_secret_access_key=keys["SecretAccessKey"],
-        aws_session_token=keys["SessionToken"],
-    )
+
+    def as_account(request: Any, **_: object) -> None:
+        request.headers["x-moto-account-id"] = account
+
+    client.meta.events.register("before-send.ecr", as_account)
+    return client
 
 
 class _FrontDoor(BaseHTTPRequestHandler):

@@ -176,7 +176,9 @@ class Settings(_Table):
             # TOML has lists only; the settings are frozen, so lists become tuples
             return cls.model_validate(_freeze(content))
         except ValidationError as error:
-            first = error.errors()[0]
+            errors = error.errors()
+            # a mistyped key is also a missing one, and the first says more
+            first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
             key = ".".join(str(part) for part in first["loc"]) or "the whole file"
             hint, fix = "", "Correct that setting."
             if first["type"] == "extra_forbidden":

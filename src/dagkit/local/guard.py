@@ -29,6 +29,7 @@ from dagkit.local.wsgi import App, Environ, StartResponse
 # moto serves its own controls and EC2's metadata on these paths; neither is for pods.
 _MOTO_PATHS = re.compile(r"^/(moto-api|latest/(meta-data|api)/|favicon\.ico$)")
 _WRITES = frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload"})
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _log = logging.getLogger(__name__)
 
 
@@ -68,6 +69,7 @@ class Guard:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serves one request (PEP 3333)."""
         now = datetime.now(UTC)
+        environ["wsgi.input"] = wsgi.Body(environ)
         request = wsgi.read_head(environ)
         signed = signature(request, self._region, now)
         if signed.service == "s3":
@@ -353,6 +355,9 @@ def _prepare(environ: Environ, request: HttpRequest, signed: Signature, account:
         target = f"{request.path}?{request.query}" if request.query else request.path
         environ["RAW_URI"] = environ["REQUEST_URI"] = target
         environ["PATH_INFO"] = unquote_to_bytes(request.path).decode("latin-1")
+        if request.method == "PUT" and request.headers.get("content-type", "").startswith(_FORMS):
+            # moto would take the object for a form, and keep nothing of it.
+            environ["CONTENT_TYPE"] = "binary/octet-stream"
     if "HTTP_AUTHORIZATION" not in environ and signed.access_key:
         scope = f"{signed.access_key}/20000101/{signed.region}/{signed.service}/aws4_request"
         environ["HTTP_AUTHORIZATION"] = (

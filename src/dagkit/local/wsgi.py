@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -43,16 +44,35 @@ def read_body(environ: Environ) -> bytes:
     return b"".join(chunks(environ))
 
 
+class Body(io.RawIOBase):
+    """A request's body, which ends where it ends: whoever reads on, after moto has, is told so.
+
+    Args:
+        environ: Of a request nothing of which was read yet.
+    """
+
+    def __init__(self, environ: Environ) -> None:
+        self._stream = environ["wsgi.input"]
+        self._left = None if environ.get("wsgi.input_terminated") else int(environ.get("CONTENT_LENGTH") or 0)
+
+    def readable(self) -> bool:
+        """Says yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Reads into a buffer; 0 at the end."""
+        wanted = len(buffer) if self._left is None else min(len(buffer), self._left)
+        data = self._stream.read(wanted) if wanted else b""
+        buffer[: len(data)] = data
+        if self._left is not None:
+            self._left = self._left - len(data) if data else 0
+        return len(data)
+
+
 def chunks(environ: Environ) -> Iterable[bytes]:
-    """Reads the body piece by piece."""
-    stream = environ["wsgi.input"]
-    left = None if environ.get("wsgi.input_terminated") else int(environ.get("CONTENT_LENGTH") or 0)
-    while left is None or left > 0:
-        data: bytes = stream.read(CHUNK if left is None else min(CHUNK, left))
-        if not data:
-            return
+    """Reads the body, or what is left of it, piece by piece."""
+    while data := environ["wsgi.input"].read(CHUNK):
         yield data
-        left = None if left is None else left - len(data)
 
 
 def send(environ: Environ, start_response: StartResponse, answered: Answered) -> Iterable[bytes]:

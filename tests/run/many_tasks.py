@@ -102,6 +102,17 @@ with DAG(
     skips = pod("skips", "raise SystemExit(99)", skip_on_exit_code=99)
     stranger = pod("stranger", "print('never')", role="airflow_dev_somebody_else")
 
+    pod("bad-template", "print('never')", env_vars={"A": "{{ nosuch.thing }}"})
+    pod("slow", "import time; time.sleep(100)", execution_timeout=timedelta(seconds=1))
+    PipelinePodOperator.partial(
+        task_id="mapped",
+        repository="pipe",
+        release=RELEASE,
+        role=ROLE,
+        environment=ENVIRONMENT,
+        cmds=["python", "-c"],
+    ).expand(arguments=[["print('one')"], ["print('two'); raise SystemExit(3)"]])
+
     choose = BranchPythonOperator(
         task_id="choose", python_callable=lambda params: "left" if params["count"] > 1 else "right"
     )
@@ -119,6 +130,13 @@ with DAG(
     def talk(value: dict[str, int]) -> None:
         """Print what a pod returned, in Airflow's own process."""
         print(f"rows: {value['rows']}")  # noqa: T201
+
+    @task
+    def broken() -> None:
+        """Fail in Airflow's own process."""
+        raise KeyError("missing")
+
+    broken()
 
     begin >> [look, flaky, skips, choose]
     begin >> greedy >> [after_greedy, never]

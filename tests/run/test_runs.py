@@ -182,6 +182,11 @@ class TestManyTasksInContainers:
             "join": "success",
             "result": "success",
             "talk": "success",
+            "broken": "failed",
+            "bad-template": "failed",
+            "slow": "failed",
+            "mapped[0]": "success",
+            "mapped[1]": "failed",
         }
 
     def test_runs_as_the_user_and_groups_of_the_pod(self, seen: dict[str, object]) -> None:
@@ -234,6 +239,21 @@ class TestManyTasksInContainers:
 
     def test_hands_the_result_of_a_pod_on_and_shows_what_airflows_own_tasks_print(self, done: Done) -> None:
         assert done.log("talk") == "rows: 12\n"
+
+    def test_names_each_of_a_mapped_tasks_by_its_index(self, done: Done) -> None:
+        assert done.log("mapped[0]") == "one\n"
+        assert done.task("mapped[1]")["problem"] == "exit code 3"
+
+    def test_says_which_template_cannot_be_filled_in(self, done: Done) -> None:
+        assert done.task("bad-template")["problem"] == "UndefinedError: 'nosuch' is undefined"
+
+    def test_says_that_a_task_took_too_long(self, done: Done) -> None:
+        assert done.task("slow")["problem"] == "stopped: it took longer than its execution_timeout"
+
+    def test_shows_the_line_of_the_dag_where_airflows_own_task_failed(self, done: Done) -> None:
+        path = done.repository / "airflow" / "dags" / "many_tasks.py"
+        at = path.read_text().splitlines().index('        {}["missing"]') + 1
+        assert done.log("broken") == f"{path}:{at}, in broken: {{}}[\"missing\"]\nKeyError: 'missing'\n"
 
     def test_leaves_no_container(self, done: Done) -> None:
         assert done.code == 1

@@ -15,7 +15,7 @@ from dagkit.cli import ui
 
 if TYPE_CHECKING:
     from dagkit.local.aws import LocalAWS
-    from dagkit.local.conductor import Plan
+    from dagkit.local.plan import Plan
     from dagkit.local.record import Attempt, RunRecord
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -40,6 +40,10 @@ def run(
         str | None, typer.Option(metavar="DATE", help="The logical date: 2026-01-31. Otherwise now.")
     ] = None,
     build: Annotated[bool, typer.Option("--build/--no-build", help="Build the image first.")] = True,
+    base_image: Annotated[
+        str | None,
+        typer.Option(metavar="IMAGE", help="Build on another image; DAGKIT_BASE_IMAGE does the same."),
+    ] = None,
     suggest_role: Annotated[
         bool,
         typer.Option("--suggest-role", help="Allow everything, then print the smallest role that would do."),
@@ -53,9 +57,10 @@ def run(
 ) -> int:
     """Run the DAG here: the real Airflow, local AWS, and the role enforced."""
     from dagkit.local import conductor
+    from dagkit.local import plan as planning
 
-    plan = conductor.plan(
-        conductor.Options(
+    plan = planning.plan(
+        planning.Options(
             path=path,
             environment=environment,
             engine=engine,
@@ -64,8 +69,10 @@ def run(
             params=tuple(param or ()),
             date=date,
             build=build,
+            base_image=base_image,
             enforce=not suggest_role,
             port=port,
+            verbose=verbose,
         )
     )
     # what a program reads goes to standard output alone
@@ -73,13 +80,12 @@ def run(
     face.head(plan)
 
     def after(record: RunRecord, aws: LocalAWS) -> None:
-        if verbose:
-            face.airflow_log(record)
         face.report(record)
+        role = suggest_role_of(plan, aws) if suggest_role else None
         if as_json:
-            ui.print_json(record.as_json())
-        elif suggest_role:
-            _print_role(plan, record, aws)
+            ui.print_json({**record.as_json(), **({"suggested_role": role} if role else {})})
+        elif role:
+            _print_role(plan, record, role)
         sys.stdout.flush()
         if keep:
             _keep(record, aws, face)
@@ -118,7 +124,7 @@ class Face:
             transient=True,
         ) as progress:
             self._status = progress
-            self._clock = progress.add_task("checking")
+            self._clock = progress.add_task("getting ready")
             try:
                 yield
             finally:
@@ -134,7 +140,6 @@ class Face:
 
     def say(self, text: str) -> None:
         """Progress."""
-        self._doing(text)
         self._out(ui.styled(text, "dim"))
 
     def note(self, task: str | None, text: str) -> None:
@@ -153,7 +158,7 @@ class Face:
 
     def log(self, task: str, line: str) -> None:
         """A task wrote a line."""
-        self._out(f"{self._name(task)}{printable(line)}")
+        self._out(f"{self._name(task)}{line}")
 
     def finished(self, task: str, attempt: Attempt) -> None:
         """A try has ended."""
@@ -174,15 +179,11 @@ class Face:
 
         self._end_clock()
         for line in lines(record, ui.styled, Path.cwd()):
-            self._out(printable(line) if not ui.is_terminal() else line)
+            self._out(line)
 
-    def airflow_log(self, record: RunRecord) -> None:
-        """What Airflow itself wrote."""
-        self._end_clock()
-        path = Path(record.folder) / "logs" / "airflow.log"
-        self._out(f"\n{ui.styled('The log of Airflow', 'bold')}")
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            self._out(f"  {line}")
+    def airflow(self, line: str) -> None:
+        """A line of Airflow's own log."""
+        self._out(ui.styled(f"airflow | {line}", "dim"))
 
     def keeping(self, text: str) -> None:
         """What to do while local AWS is kept."""
@@ -202,21 +203,21 @@ class Face:
             self._status = None
 
 
-def printable(line: str) -> str:
-    """A line of a task as a terminal may have it: no control characters."""
-    return "".join(c if c.isprintable() or c == "\t" else "" for c in line)
-
-
-def _print_role(plan: Plan, record: RunRecord, aws: LocalAWS) -> None:
-    import yaml
-
+def suggest_role_of(plan: Plan, aws: LocalAWS) -> dict[str, Any]:
+    """The smallest role that would have been enough for the calls of a run."""
     from dagkit.local.suggest import suggest_role
+
+    return suggest_role(plan.role.config, aws.ledger)
+
+
+def _print_role(plan: Plan, record: RunRecord, role: dict[str, Any]) -> None:
+    import yaml
 
     place = ui.shell_path(plan.role.path)
     if not record.passed:
         ui.note("\nThe run failed, so the role below lacks what the tasks would have done after that.")
     ui.note(f"\nThe smallest role that is enough for this run; it goes into {place}:")
-    ui.say(yaml.safe_dump(suggest_role(plan.role.config, aws.ledger), sort_keys=False).rstrip())
+    ui.say(yaml.safe_dump(role, sort_keys=False).rstrip())
 
 
 def _keep(record: RunRecord, aws: LocalAWS, face: Face) -> None:

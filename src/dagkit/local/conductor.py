@@ -13,24 +13,24 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dagkit import dagfile, names
+from dagkit import names
 from dagkit.errors import DagkitError, UsageError
 from dagkit.local import airflow_home, platform_imports
 from dagkit.local.dagrun import Order
-from dagkit.local.engines import ENGINES, Engine, Ground, check_name, open_engine
+from dagkit.local.engines import Engine, Ground, open_engine
 from dagkit.local.link import Exchange, Message
+from dagkit.local.plan import Plan
 from dagkit.local.podhook import CONTROL, Settings
 from dagkit.local.record import RunRecord
 from dagkit.local.tally import Tally, Watcher
-from dagkit.pipeline import Pipeline, RoleFile
+from dagkit.local.words import plain
 
 if TYPE_CHECKING:
     from dagkit.local.aws import LocalAWS
@@ -44,78 +44,6 @@ _EVERYTHING = {
 }
 _SOCKET_PATH_MAX = 100
 _S3_BUCKET = re.compile(rf"s3[an]?://({names.BUCKET})(?:/|$)")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What was asked for.
-
-    Attributes:
-        path: The image repository, or a folder in it.
-        environment: ``dev`` or ``prod``: whose role is used.
-        engine: None: what this machine has.
-        dag: The DAG's name, where there are several.
-        task: The only task to run.
-        params: DAG parameters, ``name=value``.
-        date: The logical date, ISO 8601; None is now.
-        build: Whether the image is built first.
-        enforce: Whether the role is enforced; not where it is to be suggested.
-        port: Of local AWS; 0 is any free one.
-    """
-
-    path: Path
-    environment: str = "dev"
-    engine: str | None = None
-    dag: str | None = None
-    task: str | None = None
-    params: Sequence[str] = ()
-    date: str | None = None
-    build: bool = True
-    enforce: bool = True
-    port: int = 0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A run that passed every check that needs neither Airflow nor local AWS."""
-
-    options: Options
-    pipeline: Pipeline
-    dag_file: Path
-    source: str
-    role: RoleFile
-    policy: Mapping[str, Any]
-    params: Mapping[str, str]
-    engine: str
-
-    @property
-    def dag_id(self) -> str:
-        """What the DAG must be called."""
-        return names.dag_id(self.pipeline.project, self.dag_file.stem)
-
-
-def plan(options: Options) -> Plan:
-    """Check what can be checked at once.
-
-    Raises:
-        DagkitError: The DAG, the role or a fixture is wrong, or Airflow is missing.
-        UsageError: The call is.
-    """
-    if options.engine is not None:
-        check_name(options.engine)
-    params = _params(options.params)
-    _date(options.date)
-    pipeline = Pipeline.load(options.path)
-    dag_file = pipeline.dag(options.dag)
-    source = dagfile.with_settings(
-        dagfile.read(dag_file), dag_file, {dagfile.ENVIRONMENT: options.environment}
-    )
-    role = pipeline.role(options.environment)
-    policy = role.policy()
-    pipeline.check_fixtures(role)
-    airflow_home.airflow_version()
-    engine = options.engine or _available_engine()
-    return Plan(options, pipeline, dag_file, source, role, policy, params, engine)
 
 
 def run(plan: Plan, watch: Watcher, after: Callable[[RunRecord, LocalAWS], None] | None = None) -> RunRecord:
@@ -172,6 +100,7 @@ class _Run:
             language=plan.pipeline.language,
             registry=plan.pipeline.platform.registry,
             scratch=str(self._scratch),
+            base_image=plan.options.base_image or "",
         )
         self._tally = Tally(watch, folder, started)
         self.aws: LocalAWS
@@ -181,6 +110,10 @@ class _Run:
         plan = self._plan
         engine = open_engine(plan.engine, self._ground)
         reach = engine.reach()
+        if plan.engine_reason:
+            self._tally.note(None, plan.engine_reason)
+        if not plan.options.build:  # no more than a look at what is there
+            self._prepare(engine, self._watch.say)
         database = airflow_home.migrated_database(self._watch.say)
         self._watch.say("starting Airflow and local AWS")
         exchange = self._start_airflow(database, engine)
@@ -192,10 +125,14 @@ class _Run:
                 raise _refusal(refused)
             self._watch.say(text)
 
-        for text in engine.prepare(say, plan.options.build):
-            self._tally.note(None, text)
+        if plan.options.build:
+            self._prepare(engine, say)
         self._follow(exchange, self.aws.endpoint(reach.host))
         return self._tally.record(plan, self.aws, self._folder, time.monotonic() - self._clock)
+
+    def _prepare(self, engine: Engine, say: Callable[[str], None]) -> None:
+        for text in engine.prepare(say, self._plan.options.build):
+            self._tally.note(None, text)
 
     def _start_airflow(self, database: Path, engine: Engine) -> Exchange:
         plan = self._plan
@@ -243,6 +180,9 @@ class _Run:
             exchange.put("exited", code=code)
 
         threading.Thread(target=wait, daemon=True, name="dagkit-airflow").start()
+        if plan.options.verbose:
+            path = self._folder / "logs" / "airflow.log"
+            threading.Thread(target=_show_log, args=(path, airflow, exchange), daemon=True).start()
         return exchange
 
     def _start_aws(self, bind: Sequence[str]) -> LocalAWS:
@@ -292,6 +232,8 @@ class _Run:
             elif kind == "ended":
                 self._tally.ended(message)
                 return
+            elif kind == "airflow":
+                self._watch.airflow(plain(message["line"]))
             elif kind != "loading":
                 self._tally.take(kind, message)
 
@@ -318,6 +260,17 @@ class _Run:
         )
 
 
+def _show_log(path: Path, airflow: subprocess.Popen[bytes], exchange: Exchange) -> None:
+    """Put the lines of Airflow's log among the messages, as they come."""
+    with path.open(encoding="utf-8", errors="replace") as log:
+        ended = False
+        while not ended:
+            ended = airflow.poll() is not None
+            for line in log:
+                exchange.put("airflow", line=line.rstrip("\n"))
+            time.sleep(0.1)
+
+
 def _end(airflow: subprocess.Popen[bytes], exchange: Exchange, engine: Engine) -> None:
     """Leave no pod, no process and no socket, whatever state the run is in."""
     exchange.close()
@@ -327,7 +280,7 @@ def _end(airflow: subprocess.Popen[bytes], exchange: Exchange, engine: Engine) -
         with contextlib.suppress(ProcessLookupError):
             os.killpg(airflow.pid, signal.SIGKILL)
         airflow.wait()
-    with contextlib.suppress(DagkitError):
+    with contextlib.suppress(Exception):  # an engine that is gone has nothing left to stop
         engine.stop()
 
 
@@ -368,37 +321,6 @@ def _scratch(stack: ExitStack) -> Path:
     return Path(folder).resolve()
 
 
-def _available_engine() -> str:
-    from dagkit.containers import engine_available
-
-    return "docker" if engine_available() else "process"
-
-
-def _params(words: Sequence[str]) -> dict[str, str]:
-    params = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not (name and equals):
-            raise UsageError(
-                f"--param takes NAME=VALUE, and got '{word}'", fix="Such as: --param region=london"
-            )
-        params[name] = value
-    return params
-
-
-def _date(text: str | None) -> None:
-    try:
-        datetime.fromisoformat(text or "2026-01-01")
-    except ValueError:
-        raise UsageError(
-            f"--date takes a date, and got '{text}'",
-            fix="Such as: --date 2026-01-31, or --date 2026-01-31T06:00",
-        ) from None
-
-
 def _refusal(message: Message) -> DagkitError:
     kind = UsageError if message.get("usage") else DagkitError
     return kind(message["what"], where=message.get("where"), fix=message.get("fix"))
-
-
-__all__ = ["ENGINES", "Options", "Plan", "plan", "run"]

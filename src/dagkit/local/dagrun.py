@@ -179,8 +179,6 @@ def checked_params(dag: DAG, order: Order) -> dict[str, Any]:
     Raises:
         UsageError: It has no such parameter, or the value is not one that it accepts.
     """
-    from airflow.sdk.exceptions import ParamValidationError
-
     given: dict[str, Any] = {}
     for name, text in order.params.items():
         if name not in dag.params:
@@ -195,7 +193,7 @@ def checked_params(dag: DAG, order: Order) -> dict[str, Any]:
         param = dag.params.get_param(name)
         try:
             param.resolve(given[name]) if name in given else param.resolve()
-        except ParamValidationError as error:
+        except podhook.airflow_exceptions().ParamValidationError as error:
             raise UsageError(
                 f"The parameter '{name}' is not valid: {str(error).splitlines()[0]}",
                 where=order.original,

@@ -72,7 +72,11 @@ class DockerEngine:
                     shown = event.step
                     say(f"image, step {event.step} of {event.steps}: {event.instruction}")
 
-            built = image.build(Pipeline.load(self._ground.folder), on_event=on_event)
+            built = image.build(
+                Pipeline.load(self._ground.folder),
+                base_image=self._ground.base_image or None,
+                on_event=on_event,
+            )
             say(f"image {built.tag}: built in {built.seconds:.1f} s")
             return ()
         try:

@@ -33,6 +33,7 @@ class Ground:
         language: ``python`` or ``r``.
         registry: The registry's host name; its images of this repository are built here.
         scratch: A folder of this run's own, removed at its end.
+        base_image: What the image is built on, instead of what its Dockerfile says; empty: as that says.
     """
 
     run_id: str
@@ -42,6 +43,7 @@ class Ground:
     language: str
     registry: str
     scratch: str
+    base_image: str = ""
 
     @property
     def folder(self) -> Path:

@@ -190,9 +190,9 @@ def _result(outcome: Outcome) -> Any:
 
 
 def airflow_exceptions() -> Any:
-    """The module with AirflowException, AirflowFailException and AirflowSkipException."""
-    try:
-        from airflow.sdk import exceptions
-    except ImportError:  # Airflow 3.1
+    """The module with AirflowException, AirflowFailException and what else tasks raise."""
+    from airflow.sdk import exceptions
+
+    if not hasattr(exceptions, "ParamValidationError"):  # Airflow 3.1
         from airflow import exceptions
     return exceptions

@@ -11,10 +11,11 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from dagkit.local import aftermath
 from dagkit.local.link import Message
 from dagkit.local.record import FAILED, NOT_RUN, SUCCESS, Attempt, RunRecord, TaskRecord
+from dagkit.local.words import plain
 
 if TYPE_CHECKING:
     from dagkit.local.aws import LocalAWS
-    from dagkit.local.conductor import Plan
+    from dagkit.local.plan import Plan
 
 LAST_LINES = 15
 """Lines of a failed task's log that the report shows."""
@@ -40,6 +41,9 @@ class Watcher(Protocol):
 
     def finished(self, task: str, attempt: Attempt) -> None:
         """A try of a task has ended."""
+
+    def airflow(self, line: str) -> None:
+        """A line of Airflow's own log, where it is to be shown."""
 
 
 class Tally:
@@ -87,12 +91,12 @@ class Tally:
             self._watch.started(task, message["attempt"])
         elif kind == "log":
             self._write(task, message["line"])
-            self._watch.log(task, message["line"])
+            self._watch.log(task, plain(message["line"]))
         elif kind == "note":
             self.note(task, message["text"])
         elif kind == "problem":
             text = "\n".join(str(message[key]) for key in ("what", "fix") if message.get(key))
-            self._problems[task] = message["what"]
+            self._problems[task] = message["what"].splitlines()[0]
             for line in text.splitlines():
                 self._write(task, line)
                 self._watch.log(task, line)
@@ -156,16 +160,18 @@ class Tally:
         )
 
     def _finished(self, task: str, message: Message) -> None:
-        _, started = self._begun[task]
+        ended = _time(message["time"])
+        # a task whose templates cannot be filled in fails before it starts
+        number, started = self._begun.get(task, (0, ended))
         attempt = Attempt(
             number=message["attempt"],
             state=message["state"],
-            started=started,
-            ended=_time(message["time"]),
+            started=started if number == message["attempt"] else ended,
+            ended=ended,
             exit_code=message["exit_code"],
             reason=self._problems.get(task) or message["reason"],
         )
-        self._attempts[task].append(attempt)
+        self._attempts.setdefault(task, []).append(attempt)
         self._watch.finished(task, attempt)
 
     def _write(self, task: str, line: str) -> None:
@@ -174,7 +180,7 @@ class Tally:
             self._files[task] = path.open("w", encoding="utf-8", buffering=1)
             self._last[task] = deque(maxlen=LAST_LINES)
         self._files[task].write(f"{line}\n")
-        self._last[task].append(line)
+        self._last[task].append(plain(line))
 
 
 def _base(name: str) -> str:

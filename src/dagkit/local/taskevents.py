@@ -22,6 +22,8 @@ _NOISE = (
     "kubernetes", "py.warnings", "requests", "root.airflow", "sqlalchemy", "task", "urllib3", "uvicorn",
 )  # fmt: skip
 
+TIMEOUT = "AirflowTaskTimeout"
+
 # How Airflow's own log lines begin, each of which is written at once.
 _OF_AIRFLOW = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+\S* \[(debug|info|warning|error|critical) *\]")
 
@@ -154,15 +156,15 @@ def user_traceback(error: BaseException, order: Order) -> list[str]:
         for frame in traceback.extract_tb(error.__traceback__)
         if frame.filename == order.staged
     ]
-    return [*frames, f"{type(error).__name__}: {error}"]
+    return [*frames, f"{type(error).__name__}: {error}"] if type(error).__name__ != TIMEOUT else []
 
 
 def _reason(error: Any) -> str | None:
     if error is None:
         return None
-    if type(error).__name__ == "AirflowTaskTimeout":
+    if type(error).__name__ == TIMEOUT:
         return "stopped: it took longer than its execution_timeout"
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
 
 
 def _name(instance: Any) -> str:

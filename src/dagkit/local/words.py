@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from dagkit.local.record import TaskRecord
+
+_ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-Z\\-_])")
 
 _STATES = {
     "upstream_failed": "not run, a task before it failed",
@@ -38,6 +42,15 @@ def size(number: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} GB"
+
+
+def plain(line: str) -> str:
+    """A line of a task's log as a terminal and a report may have it.
+
+    Without colours and control characters; of a progress bar, its last state.
+    """
+    line = _ESCAPE.sub("", line).rstrip("\r").rpartition("\r")[2]
+    return "".join(c for c in line if c.isprintable() or c == "\t")
 
 
 def shorten(text: str, width: int) -> str:

@@ -88,7 +88,7 @@ def test_answers_come_from_a_file_and_the_command_line_counts_more(template: Pat
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (["-d", "pipeline=Not Good"], "The answer to 'pipeline' is refused: Use lower-case letters"),
+        (["-d", "pipeline=Not Good"], "The answer to 'pipeline' is refused: Like daily_counts"),
         (["-d", "compute=huge"], "The answer to 'compute' is refused: 'huge' is not in"),
         (["-d", "piepline=good"], "asks no question 'piepline' (did you mean 'pipeline'?)"),
         (["-d", "pipeline"], "not given as KEY=VALUE: 'pipeline'"),

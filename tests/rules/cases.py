@@ -67,7 +67,8 @@ LAYOUT: dict[str, Case] = {
             "environments/dev/dags/other/README.md": "# other\n",
         },
     ),
-    "an empty file among the DAGs": ("DK108", {"environments/dev/dags/example/__init__.py": ""}),
+    "a package of DAGs": ("DK101", {"environments/dev/dags/example/__init__.py": ""}),
+    "an empty file among the DAGs": ("DK108", {"environments/dev/dags/example/more.py": ""}),
 }
 
 DAGS: dict[str, Case] = {

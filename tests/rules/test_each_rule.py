@@ -134,6 +134,7 @@ def test_it_is_said_at_the_line(case: str, check: Check) -> None:
 
 
 ONCE = {
+    "a package of DAGs": {"environments/dev/dags/example/__init__.py": ""},
     "a wrong schedule": in_dag('schedule="0 25 * * *",'),
     "an argument that Airflow 3 refuses": in_dag('# no schedule\nschedule_interval="@daily",'),
     "a name that Airflow refuses": in_task('task_id="write it",'),

@@ -14,6 +14,7 @@ from dagkit.rules.base import Finding, Place, Rename, Rule
 from dagkit.rules.facts import DagFile, PythonModule
 from dagkit.rules.subject import Subject, owner
 
+PACKAGE = "__init__.py"
 IGNORED = ("__pycache__", ".gitkeep", ".DS_Store", ".ipynb_checkpoints")
 
 
@@ -52,7 +53,8 @@ class UnknownFile(Rule):
             for project in _entries(layout.dags_folder(entry.name)):
                 if project.is_dir():
                     for file in _entries(Path(project.path)):
-                        if file.is_dir() or not file.name.endswith((".py", ".yml", ".yaml", README)):
+                        known = file.name.endswith((".py", ".yml", ".yaml", README))
+                        if file.is_dir() or not known or file.name == PACKAGE:
                             yield self._unknown(layout, file, f"a project holds DAG files and a {README}")
                 elif project.name != README:
                     yield self._unknown(
@@ -166,7 +168,8 @@ class UnusableName(Rule):
                     yield self._unusable(layout, project, "project", project.name)
                 for entry in _entries(Path(project.path)):
                     stem, dot, _ = entry.name.rpartition(".py")
-                    if entry.is_file() and dot and not names.matches(names.PIPELINE, stem):
+                    usable = names.matches(names.PIPELINE, stem) or entry.name == PACKAGE
+                    if entry.is_file() and dot and not usable:
                         yield self._unusable(layout, entry, "DAG file", stem)
 
     def _unusable(self, layout: DagRepository, entry: os.DirEntry[str], what: str, name: str) -> Finding:
@@ -275,6 +278,8 @@ class NoDag(Rule):
     def check(self, dag_file: DagFile) -> Iterator[Finding]:
         """As Airflow finds."""
         loaded = dag_file.loaded
+        if dag_file.path.endswith(f"/{PACKAGE}"):
+            return
         if loaded is not None and not loaded.dags and loaded.error is None:
             called = any(isinstance(node, ast.FunctionDef) for node in dag_file.source.tree.body)
             hint = " A function under @dag has to be called." if called and dag_file.dags else ""

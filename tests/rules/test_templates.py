@@ -1,4 +1,4 @@
-"""The rules on an image repository, before anything is submitted: the same ones, for both environments."""
+"""The rules on what the templates make; on an image repository they are checked for both environments."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ def pipeline(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "my-pipeline"))
 
 
+def told(report: Report) -> list[str]:
+    return [f"{each.code} {each.path}:{each.line} {each.message}" for each in report.findings]
+
+
+@pytest.mark.parametrize("kind", ["airflow", "dags"])
+def test_the_other_templates_keep_every_rule_too(kind: str, tmp_path: Path, airflow: Loader) -> None:
+    report = check(generate(tmp_path / "made", kind=kind), airflow)
+    assert told(report) == []
+    assert report.dags == 1
+
+
 def change(root: Path, path: str, old: str, new: str) -> None:
     text = (root / path).read_text()
     assert old in text
@@ -37,7 +48,7 @@ def check(root: Path, airflow: Loader) -> Report:
 
 def test_what_the_template_makes_keeps_every_rule(pipeline: Path, airflow: Loader) -> None:
     report = check(pipeline, airflow)
-    assert [f"{each.code} {each.path}:{each.line} {each.message}" for each in report.findings] == []
+    assert told(report) == []
     assert (report.dags, report.roles) == (1, 2)
 
 

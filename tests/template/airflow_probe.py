@@ -67,6 +67,14 @@ def _load_dag(path: str) -> dict[str, Any]:
     }
 
 
+def run_python(path: str, name: str, imports: str) -> Any:
+    """Execute a file, and give the value of one of its names."""
+    _use(imports)
+    names: dict[str, Any] = {"__name__": "dag_file", "__file__": path}
+    exec(compile(Path(path).read_text(encoding="utf-8"), path, "exec"), names)  # noqa: S102
+    return names[name]
+
+
 def _use(imports: str) -> None:
     """Make the package `imports` in this folder the one that DAGs import."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "imports"]:
@@ -123,7 +131,11 @@ def build_pods(imports: str, tasks: list[dict[str, Any]]) -> list[dict[str, Any]
     return answers
 
 
-QUESTIONS: dict[str, Callable[..., Any]] = {"load_dags": load_dags, "build_pods": build_pods}
+QUESTIONS: dict[str, Callable[..., Any]] = {
+    "load_dags": load_dags,
+    "build_pods": build_pods,
+    "run_python": run_python,
+}
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 from tests.template.conftest import ImportsFolder, Probe, Render
 
@@ -106,3 +107,32 @@ def test_the_role_is_the_one_of_the_environment(render: Render) -> None:
     )
     exec(compile(ast.Module([role], []), "dag", "exec"), names)  # noqa: S102
     assert f"iam_role_name: {names['ROLE']}\n" in (made / "airflow/roles/prod/daily.yaml").read_text()
+
+
+MAPPED = """
+from datetime import UTC, datetime
+
+from airflow import DAG
+from airflow.utils.task_group import TaskGroup
+from imports.pipeline_pod import PipelinePodOperator
+
+IMAGE = {"repository": "r", "release": "v1.0.0", "role": "airflow_dev_x", "environment": "dev"}
+
+with DAG(dag_id="a.b", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+    first = PipelinePodOperator(task_id="first", do_xcom_push=True, **IMAGE)
+    with TaskGroup("group"):
+        second = PipelinePodOperator(task_id="second", env_vars={"FOUND": first.output["name"]}, **IMAGE)
+    days = [{"DAY": "1"}, {"DAY": "2"}]
+    third = PipelinePodOperator.partial(task_id="third", **IMAGE).expand(env_vars=days)
+    first >> second >> third
+
+tasks = {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks}
+"""
+
+
+def test_tasks_can_be_mapped_grouped_and_given_what_others_found(
+    ask_airflow: Probe, imports: ImportsFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "dag.py").write_text(MAPPED)
+    tasks = ask_airflow("run_python", path=str(tmp_path / "dag.py"), name="tasks", imports=str(imports()))
+    assert tasks == {"first": [], "group.second": ["first"], "third": ["group.second"]}

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from kubernetes.client import models as k8s
-
 from imports import platform_settings as platform
+from kubernetes.client import models as k8s
 
 # The clusters refuse pods that break the Pod Security Standard "restricted". These two keep it.
 POD_SECURITY = k8s.V1PodSecurityContext(

@@ -15,7 +15,7 @@ demo: $(READY) ## generate a pipeline, build its image, run its DAG, show what i
 	@$(BIN)/python scripts/demo.py --language "$(LANGUAGE)"
 
 test: $(READY) ## run the tests; says at the end which were skipped and why (ARGS="-k name" chooses)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(READY) ## check our code, and every kind of repository that the templates make
 	$(BIN)/ruff format --check .

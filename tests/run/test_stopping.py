@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -37,8 +38,11 @@ with DAG("example.pipe", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=U
 
 
 @pytest.fixture
-def mark() -> str:
-    return uuid4().hex
+def mark() -> Iterator[str]:
+    """Marks the processes of one test, and names its folder for temporary files."""
+    mark = uuid4().hex
+    yield mark
+    shutil.rmtree(scratch(mark), ignore_errors=True)
 
 
 @pytest.fixture
@@ -49,8 +53,15 @@ def sleeper(make_pipeline: Callable[[], Path], mark: str) -> Path:
     return repository
 
 
+def scratch(mark: str) -> Path:
+    """The folder for temporary files of one test's run; short, as there is a socket in it."""
+    return Path("/tmp") / f"dagkit-test-{mark[:8]}"
+
+
 def start(repository: Path, mark: str, port: int, engine: str, image: str = "") -> subprocess.Popen[str]:
-    env = {harness.MARK: mark, **({"DAGKIT_BASE_IMAGE": image} if image else {})}
+    scratch(mark).mkdir()
+    env = {harness.MARK: mark, "TMPDIR": str(scratch(mark))}
+    env |= {"DAGKIT_BASE_IMAGE": image} if image else {}
     return harness.start(repository, "--engine", engine, "--port", str(port), env=env)
 
 
@@ -70,6 +81,7 @@ def assert_nothing_is_left(mark: str, port: int) -> None:
     assert harness.wait_until(lambda: not harness.processes(mark), 20), harness.processes(mark)
     assert not harness.listens(port)
     assert harness.wait_until(lambda: not harness.containers("example.pipe"), 20)
+    assert list(scratch(mark).iterdir()) == []
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -116,6 +116,8 @@ def main(order_file: str) -> int:
 
     listen(hook, order)
     run = dag.test(logical_date=when, run_conf=params)
+    if hook.ending:  # it came to its end because its pods were ended, and clears up itself
+        leave()
     tasks = [
         {
             "task": podhook.task_name(instance.task_id, instance.map_index),

@@ -70,6 +70,7 @@ class Hook:
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
         self._on_end = on_end
+        self.ending = False
         self.link = Link(Path(settings.control), self.end)
         self.outcomes: dict[tuple[str, int], Outcome] = {}
 
@@ -83,6 +84,7 @@ class Hook:
 
     def end(self) -> None:
         """End the pods, because the conductor wants it or has gone."""
+        self.ending = True
         try:
             if self._engine is not None:
                 self._engine.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class StepRun:
         conclusion: The same, but success where `continue-on-error` forgave a failure.
         script: What bash was given, expressions filled in; empty for an action.
         log: What it wrote, both streams in order.
+        env: All environment variables that bash, or the action, was given.
     """
 
     id: str
@@ -24,6 +25,7 @@ class StepRun:
     outputs: Mapping[str, str]
     script: str = ""
     log: str = ""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

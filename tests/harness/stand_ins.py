@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from uv import find_uv_bin
 
 from tests.harness.action import Action, ActionCall, ActionFailedError
 from tests.harness.ecr import Ecr
@@ -31,17 +33,22 @@ class StandIns:
         ecr: The ECR that a login leads to, where there is one.
         vulnerable: Whether scans find something.
         calls: Every call, in order.
+        artifacts: What was uploaded: by name, each file's content by its path.
     """
 
     ecr: Ecr | None = None
     vulnerable: bool = False
     calls: list[ActionCall] = field(default_factory=list)
+    artifacts: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
     @property
     def actions(self) -> Mapping[str, Action]:
         """What `run_workflow` takes."""
         by_name: dict[str, Action] = {
             "actions/checkout": self.checkout,
+            "actions/upload-artifact": self.upload_artifact,
+            "actions/download-artifact": self.download_artifact,
+            "astral-sh/setup-uv": self.setup_uv,
             "aws-actions/configure-aws-credentials": self.configure_aws_credentials,
             "aws-actions/amazon-ecr-login": self.ecr_login,
             "anchore/sbom-action": self.sbom,
@@ -70,10 +77,45 @@ class StandIns:
         depth = [] if call.inputs.get("fetch-depth") == "0" else ["--depth=1"]
         for command in (
             ["init", "--quiet"],
-            ["fetch", "--quiet", *depth, call.repository.as_uri(), ref],
+            ["remote", "add", "origin", call.repository.as_uri()],
+            ["fetch", "--quiet", *depth, "origin", ref],
             ["checkout", "--quiet", "FETCH_HEAD"],
         ):
             _run(["git", *command], call)
+
+    def upload_artifact(self, call: ActionCall) -> None:
+        """Keep a file, or all files of a folder, under a name that this run has not used yet."""
+        _knows(call, "name", "path", "if-no-files-found", "retention-days")
+        name, path = _required(call, "name"), call.workspace / _required(call, "path")
+        if name in self.artifacts:
+            raise ActionFailedError(f"an artifact with the name {name} already exists on the workflow run")
+        if path.is_file():
+            self.artifacts[name] = {path.name: path.read_bytes()}
+        elif found := [file for file in path.rglob("*") if file.is_file()]:
+            self.artifacts[name] = {file.relative_to(path).as_posix(): file.read_bytes() for file in found}
+        elif call.inputs.get("if-no-files-found", "warn") == "error":
+            raise ActionFailedError(f"No files were found with the provided path: {path}")
+
+    def download_artifact(self, call: ActionCall) -> None:
+        """Put the files of an artifact of this run into the work folder."""
+        _knows(call, "name")
+        name = _required(call, "name")
+        if name not in self.artifacts:
+            raise ActionFailedError(f"Unable to download artifact(s): Artifact not found for name: {name}")
+        for path, content in self.artifacts[name].items():
+            file = call.workspace / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+
+    def setup_uv(self, call: ActionCall) -> None:
+        """Let later steps have uv, and this Python in place of the version they ask for."""
+        _knows(call, "version", "python-version", "enable-cache")
+        folder = call.workspace.parent / "uv"
+        folder.mkdir()
+        (folder / "uv").symlink_to(find_uv_bin())
+        call.path.append(folder)
+        if "python-version" in call.inputs:
+            call.exported["UV_PYTHON"] = sys.executable
 
     def configure_aws_credentials(self, call: ActionCall) -> None:
         """Assume the role by OpenID Connect, and let later steps have its keys."""

@@ -167,17 +167,18 @@ class _JobRunner:
         env = shared | {name: fill(text, self.contexts) for name, text in step.env.items()}
         self.contexts["env"] = env
         script, log, outputs = "", "", dict[str, str]()
+        given = self.environment(env)
         if not truthy(evaluate(step.condition, self.contexts, status)):
             outcome = "skipped"
         elif step.run is not None:
             script = fill(step.run, self.contexts)
-            outcome, log, outputs = self.bash(step, script, env)
+            outcome, log, outputs = self.bash(step, script, given)
         else:
-            outcome, log, outputs = self.action(step, env)
+            outcome, log, outputs = self.action(step, given)
         conclusion = "success" if outcome == "failure" and step.continue_on_error else outcome
         self.failed = self.failed or conclusion == "failure"
         run = StepRun(
-            str(step.id), fill(step.label, self.contexts), outcome, conclusion, outputs, script, log
+            str(step.id), fill(step.label, self.contexts), outcome, conclusion, outputs, script, log, given
         )
         self.done.append(run)
         self.contexts["steps"][run.id] = {
@@ -217,7 +218,7 @@ class _JobRunner:
         files = {name: self.temp / f"{number}.{name}" for name in ("OUTPUT", "ENV", "PATH")}
         for path in files.values():
             path.touch()
-        variables = self.environment(env) | {f"GITHUB_{name}": str(path) for name, path in files.items()}
+        variables = {**env} | {f"GITHUB_{name}": str(path) for name, path in files.items()}
         variables["GITHUB_STEP_SUMMARY"] = str(self.summary)
         folder = self.workspace / fill(step.working_directory or ".", self.contexts)
         if not folder.is_dir():
@@ -239,7 +240,7 @@ class _JobRunner:
         call = ActionCall(
             uses=str(step.uses),
             inputs={name: fill(text, self.contexts) for name, text in step.inputs.items()},
-            env=self.environment(env),
+            env=env,
             permissions=self.job.permissions,
             event=self.runner.event,
             repository=self.runner.repository,

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import jinja2
 import yaml
 
 from tests.harness.generate import REPOSITORY, generate
@@ -27,7 +28,10 @@ def say(text: str) -> None:
 
 
 def combinations() -> Iterator[Mapping[str, str]]:
-    """Yield answers for every combination of what copier.yml offers, on a schedule and without one."""
+    """Yield answers for every combination of what copier.yml offers, on a schedule and without one.
+
+    What is not asked, given the other answers, is left out: there are few choices in a DAG repository.
+    """
     questions = yaml.safe_load((REPOSITORY / "copier.yml").read_text())
     choices = {
         name: list(question["choices"].values())
@@ -35,8 +39,16 @@ def combinations() -> Iterator[Mapping[str, str]]:
         if isinstance(question, dict) and "choices" in question
     }
     choices["schedule"] = ["manual", "@daily"]
+    found: dict[tuple[tuple[str, str], ...], None] = {}
     for values in itertools.product(*choices.values()):
-        yield dict(zip(choices, values, strict=True))
+        answers = dict(zip(choices, values, strict=True))
+        asked = {name: _asked(questions[name].get("when", True), answers) for name in answers}
+        found.setdefault(tuple((name, value) for name, value in answers.items() if asked[name]))
+    yield from map(dict, found)
+
+
+def _asked(when: object, answers: Mapping[str, str]) -> bool:
+    return jinja2.Template(str(when)).render(customise=True, **answers).lower() == "true"
 
 
 def files(repositories: Sequence[Path], *patterns: str) -> list[str]:

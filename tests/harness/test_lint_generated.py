@@ -54,7 +54,13 @@ def test_nothing_to_lint_is_a_finding(tmp_path: Path) -> None:
 def test_every_choice_of_the_template_is_linted() -> None:
     offered = {(name, value) for answers in combinations() for name, value in answers.items()}
     assert {("language", "python"), ("compute", "gpu"), ("pod_identity", "kube2iam")} <= offered
+    assert {("kind", "image"), ("kind", "dags"), ("kind", "airflow")} <= offered
     assert len(list(combinations())) == len({tuple(answers.items()) for answers in combinations()})
     pairs = itertools.product(["standard", "high-memory", "gpu"], ["irsa", "kube2iam"])
-    made = {(answers["compute"], answers["pod_identity"]) for answers in combinations()}
-    assert made == set(pairs)
+    pipelines = [answers for answers in combinations() if answers["kind"] != "airflow"]
+    assert {(answers["compute"], answers["pod_identity"]) for answers in pipelines} == set(pairs)
+
+
+def test_what_is_not_asked_makes_no_more_repositories() -> None:
+    made = [answers for answers in combinations() if answers["kind"] == "airflow"]
+    assert made == [{"kind": "airflow", "pod_identity": name} for name in ("irsa", "kube2iam")]

@@ -62,6 +62,18 @@ def rendered_daily(render: Render) -> Path:
     return render(schedule="@daily")
 
 
+@pytest.fixture(scope="session")
+def rendered_airflow(render: Render) -> Path:
+    """A DAG repository. Tests only read it."""
+    return render("airflow", kind="airflow", owner="octocat")
+
+
+@pytest.fixture(scope="session")
+def rendered_dags(render: Render) -> Path:
+    """A repository of a DAG whose image is made elsewhere. Tests only read it."""
+    return render("daily-stats", kind="dags", owner="octocat", project="stats", pipeline="daily")
+
+
 class Probe(Protocol):
     """Asks an Airflow something: a function of airflow_probe.py and its arguments; gives its answer."""
 

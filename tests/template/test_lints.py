@@ -12,8 +12,10 @@ import yaml
 from tests.harness.lint_generated import lint
 
 
-def test_a_generated_repository_is_clean(rendered: Path, tmp_path: Path) -> None:
-    assert lint([rendered], tmp_path)
+def test_generated_repositories_are_clean(
+    rendered: Path, rendered_airflow: Path, rendered_dags: Path, tmp_path: Path
+) -> None:
+    assert lint([rendered, rendered_airflow, rendered_dags], tmp_path)
 
 
 def steps(workflow: Path) -> list[dict[str, Any]]:
@@ -22,17 +24,25 @@ def steps(workflow: Path) -> list[dict[str, Any]]:
 
 
 WORKFLOWS = ["test.yml", "release.yml"]
+DAG_WORKFLOWS = ["validate.yml", "notify.yml", "deploy.yml"]
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_no_expression_is_put_into_a_script(workflow: str, rendered: Path) -> None:
-    for step in steps(rendered / ".github/workflows" / workflow):
+@pytest.fixture
+def file(workflow: str, rendered: Path, rendered_airflow: Path) -> Path:
+    """A workflow, of whichever repository has it."""
+    made = rendered_airflow if workflow in DAG_WORKFLOWS else rendered
+    return made / ".github/workflows" / workflow
+
+
+@pytest.mark.parametrize("workflow", [*WORKFLOWS, *DAG_WORKFLOWS])
+def test_no_expression_is_put_into_a_script(file: Path) -> None:
+    for step in steps(file):
         assert "${{" not in step.get("run", "")
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_actions_are_pinned_by_commit_with_their_version(workflow: str, rendered: Path) -> None:
-    text = (rendered / ".github/workflows" / workflow).read_text()
+@pytest.mark.parametrize("workflow", [*WORKFLOWS, *DAG_WORKFLOWS])
+def test_actions_are_pinned_by_commit_with_their_version(file: Path) -> None:
+    text = file.read_text()
     used = re.findall(r"^\s+(?:- )?uses: (.*)$", text, re.MULTILINE)
     assert used
     for action in used:
@@ -48,6 +58,22 @@ def test_a_workflow_may_do_only_what_its_job_says(workflow: str, rendered: Path)
     if workflow == "release.yml":
         expected |= {"id-token": "write", "attestations": "write"}
     assert job["permissions"] == expected
+
+
+@pytest.mark.parametrize(
+    ("workflow", "permissions"),
+    [
+        ("validate.yml", {"rules": {"contents": "read"}, "comment": {"pull-requests": "write"}}),
+        ("notify.yml", {"notify": {"contents": "read"}}),
+        ("deploy.yml", {name: {"contents": "read", "id-token": "write"} for name in ("dev", "prod")}),
+    ],
+)
+def test_a_workflow_of_the_dag_repository_may_do_only_what_each_job_says(
+    file: Path, permissions: dict[str, dict[str, str]]
+) -> None:
+    loaded = yaml.safe_load(file.read_text())
+    assert loaded["permissions"] == {}
+    assert {name: job["permissions"] for name, job in loaded["jobs"].items()} == permissions
 
 
 def test_pre_commit_checks_with_the_same_ruff_as_the_image(rendered: Path) -> None:

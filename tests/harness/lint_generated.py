@@ -48,7 +48,7 @@ def combinations() -> Iterator[Mapping[str, str]]:
 
 
 def _asked(when: object, answers: Mapping[str, str]) -> bool:
-    return jinja2.Template(str(when)).render(customise=True, **answers).lower() == "true"
+    return str(jinja2.Template(str(when)).render(customise=True, **answers)).lower() == "true"
 
 
 def files(repositories: Sequence[Path], *patterns: str) -> list[str]:

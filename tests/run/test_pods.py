@@ -67,7 +67,7 @@ def test_what_comes_from_the_cluster_is_left_out_with_a_sentence() -> None:
                 ],
                 "envFrom": [{"configMapRef": {"name": "settings"}}],
                 "volumeMounts": [
-                    {"name": "tmp", "mountPath": "/work"},
+                    {"name": "tmp", "mountPath": "/scratch"},
                     {"name": "disk", "mountPath": "/disk"},
                 ],
                 "resources": {"limits": {"nvidia.com/gpu": "1"}},
@@ -81,7 +81,7 @@ def test_what_comes_from_the_cluster_is_left_out_with_a_sentence() -> None:
         "a",
     )
     assert pod.env == {"PLAIN": "x", "EMPTY": "", "POD": "write-abc"}
-    assert pod.empty_dirs == {"/work": 1024**3}
+    assert pod.empty_dirs == {"/scratch": 1024**3}
     assert pod.not_reproduced == (
         "KEY is not set: its value comes from a secret of the cluster",
         "the variables of the cluster's configMap 'settings' are not set",

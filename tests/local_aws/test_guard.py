@@ -241,7 +241,7 @@ def test_a_fault_of_ours_lets_nothing_through_and_is_noted(
 
 
 def test_a_call_that_moto_stumbles_over_is_answered_at_once(aws: LocalAWS, pod: Clients) -> None:
-    # moto reads the body, then fails on a set of tags that is empty: nothing is left to read, and nothing hangs.
+    # moto reads the body, then fails on an empty set of tags: nothing is left to read, nothing hangs.
     aws.put_object("alpha-data", "out/tags", b"")
     with pytest.raises(pod("s3").exceptions.ClientError, match="InternalError"):
         pod("s3").put_object_tagging(Bucket="alpha-data", Key="out/tags", Tagging={"TagSet": []})

@@ -78,6 +78,12 @@ def test_a_wrong_account_is_said_to_be() -> None:
         LocalAWS(account="12")
 
 
+def test_another_account_in_moto_s_environment_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOTO_ACCOUNT_ID", "111111111111")
+    with pytest.raises(DagkitError, match="MOTO_ACCOUNT_ID names another account"):
+        LocalAWS().start()
+
+
 def test_two_in_one_process_are_refused() -> None:
     with LocalAWS(), pytest.raises(DagkitError, match="already runs in this process"):
         LocalAWS().start()
@@ -151,6 +157,7 @@ with LocalAWS() as aws:
         "AWS_ACCESS_KEY_ID": "AKIAWRONG",
         "AWS_SECRET_ACCESS_KEY": "wrong",
         "AWS_SESSION_TOKEN": "wrong",
+        "INITIAL_NO_AUTH_ACTION_COUNT": "0",
         "AWS_USE_FIPS_ENDPOINT": "true",
         "AWS_USE_DUALSTACK_ENDPOINT": "true",
         "HTTP_PROXY": "http://127.0.0.1:1",

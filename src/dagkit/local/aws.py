@@ -115,6 +115,12 @@ class LocalAWS:
 
     def start(self) -> None:
         """Starts listening."""
+        if os.environ.get("MOTO_ACCOUNT_ID", self.account) != self.account:
+            raise DagkitError(
+                "the environment variable MOTO_ACCOUNT_ID names another account than this one",
+                where=f"MOTO_ACCOUNT_ID={os.environ['MOTO_ACCOUNT_ID']}, account {self.account}",
+                fix="unset MOTO_ACCOUNT_ID",
+            )
         if not _ONE_PER_PROCESS.acquire(blocking=False):
             raise DagkitError(
                 "a local AWS already runs in this process",

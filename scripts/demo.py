@@ -35,8 +35,9 @@ def run(*words: str, cwd: Path = ROOT, env: dict[str, str] | None = None) -> Non
 
 def base_image(language: str) -> str | None:
     """The image to build on: the public one, else one made here; None when neither can be had."""
-    from dagkit.image import docker_client
     from docker.errors import DockerException
+
+    from dagkit.image import docker_client
 
     client = docker_client()
     public = PUBLIC_BASE[language]
@@ -87,12 +88,13 @@ def main() -> None:
     say("3. Run its DAG: the real Airflow, a local AWS that enforces its role")
     run("dagkit", "run", "--engine", engine, cwd=pipeline, env=env)
 
-    say("4. The file it wrote")
+    say("4. What it wrote")
     last = max((pipeline / ".dagkit" / "runs").iterdir())
     written = json.loads((last / "report.json").read_text())["written"]
     for item in written:
-        print(f"{item['path']}  {item['bytes']} bytes")
-        print(f"    {(last / 's3' / item['path'].removeprefix('s3://')).read_text()}")
+        print(f"{item['path']}  {item['size']} bytes")
+        for line in (item["preview"] or "").splitlines():
+            print(f"    {line}")
     say(f"Done. The pipeline is in {pipeline.relative_to(ROOT)}; the report of its run:")
     print(last.relative_to(ROOT) / "report.md")
 

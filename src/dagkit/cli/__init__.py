@@ -6,6 +6,7 @@ as Python itself. A verb's module has one typer command called `app`.
 
 from __future__ import annotations
 
+import os
 import sys
 
 VERBS = {
@@ -44,6 +45,17 @@ Options:
 """
 
 
+def _leave_r() -> None:
+    """Start again without R's libraries, where R started this: `system("dagkit run")` in the R console.
+
+    R puts folders of its own into LD_LIBRARY_PATH, and a Python that finds its libraries there may not work.
+    """
+    home, libraries = os.environ.get("R_HOME"), os.environ.get("LD_LIBRARY_PATH", "")
+    if home and libraries.startswith(home):
+        rest = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], rest)  # noqa: S606 - this very program
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one verb.
 
@@ -53,6 +65,8 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         0 done, 1 the work found a problem, 2 the call was wrong, 130 interrupted.
     """
+    if argv is None:
+        _leave_r()
     args = list(sys.argv[1:] if argv is None else argv)
     debug = DEBUG in args
     args = [arg for arg in args if arg != DEBUG]

@@ -29,6 +29,7 @@ from dagkit.local.r_packages import (
     enumerated,
     find_r,
     minor,
+    outside_r,
     read_lock,
 )
 
@@ -163,7 +164,7 @@ class REnvironment:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "NO_COLOR": "1"},
+            env={**outside_r(os.environ), "NO_COLOR": "1"},
         ) as restore:
             said = []
             try:

@@ -26,6 +26,9 @@ cat(
 )
 """
 
+# renv keeps under this prefix what a variable was before; <NA> where it was not set
+_BEFORE_RENV = "RENV_DEFAULT_"
+
 # How many packages a sentence names before it says "and n more"
 _NAMED = 5
 
@@ -125,7 +128,12 @@ def find_r(root: Path) -> LocalR:
             fix=this_machine().install("r"),
         )
     done = subprocess.run(
-        [program, "--no-init-file", "-e", _ASK], cwd=root, capture_output=True, text=True, check=False
+        [program, "--no-init-file", "-e", _ASK],
+        cwd=root,
+        env=outside_r(os.environ),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     said = done.stdout.splitlines()
     if done.returncode != 0 or len(said) < 4:
@@ -138,6 +146,17 @@ def find_r(root: Path) -> LocalR:
     return LocalR(
         program, version, renv, Path(library) if renv else None, tuple(Path(path) for path in libraries)
     )
+
+
+def outside_r(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables as they were before R and renv changed them, where this is a child of R."""
+    kept = {name: value for name, value in environment.items() if name not in ("R_HOME", "RENV_PROJECT")}
+    for name, value in environment.items():
+        if name.startswith(_BEFORE_RENV):
+            kept.pop(name.removeprefix(_BEFORE_RENV), None)
+            if value != "<NA>":
+                kept[name.removeprefix(_BEFORE_RENV)] = value
+    return kept
 
 
 def compare(here: LocalR, lock: Lock) -> Packages:

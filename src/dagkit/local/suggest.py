@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from dagkit.iambuilder import build_iam_policy
 from dagkit.local.authority import Policy, Request, Verdict, decide
 from dagkit.local.conditions import Context, text_matches, tokens
 from dagkit.local.ledger import Call, Judged
@@ -156,9 +157,7 @@ def _policy(config: Config) -> Policy:
 
 @lru_cache(maxsize=256)
 def _built(config: str) -> Policy:
-    from iam_builder.iam_builder import build_iam_policy
-
-    return dict(build_iam_policy(json.loads(config)))
+    return build_iam_policy(json.loads(config))
 
 
 def _allows(policies: Sequence[Policy], judged: Judged) -> bool:

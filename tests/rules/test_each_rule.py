@@ -30,6 +30,10 @@ def test_it_breaks_the_rule(case: str, check: Check) -> None:
 
 KEEPS: dict[str, Case] = {
     "a hidden file": ("DK101", {"environments/dev/roles/.gitkeep": ""}),
+    "a README of the environments": (
+        "DK101",
+        {"environments/README.md": "x\n", "environments/dev/README.md": "x\n"},
+    ),
     "a README among the roles": ("DK102", {"environments/dev/roles/README.md": "# roles\n"}),
     "an owner on each task": (
         "DK204",

@@ -45,7 +45,8 @@ def test_a_dag_sees_no_credentials(make: Make, monkeypatch: pytest.MonkeyPatch) 
     for name in ("AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN"):
         monkeypatch.setenv(name, "secret")
     with Loader() as loader:
-        root = make(above_dag("import os\n\nassert 'secret' not in os.environ.values()"))
+        top = "import os\n\nassert 'secret' not in os.environ.values()\nassert os.environ['HOME'] != "
+        root = make(above_dag(f"{top}{os.environ['HOME']!r}"))
         assert codes(validate(find(root), loader=loader)) == []
 
 

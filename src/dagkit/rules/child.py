@@ -10,6 +10,7 @@ themselves print goes nowhere.
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import gc
 import importlib
@@ -70,15 +71,36 @@ def _dag_bag() -> Any:
     with contextlib.suppress(ImportError):
         # what nearly every DAG imports, so that the first file does not seem slow
         importlib.import_module("airflow.providers.cncf.kubernetes.operators.pod")
-        from kubernetes.client import Configuration
-
-        # every object of a pod would make and copy a client's configuration of its own: most of the time
-        # that building a pod takes, for something that no pod is made of
-        shared = Configuration()
-        Configuration.get_default_copy = classmethod(lambda _: shared)
-        Configuration.__deepcopy__ = lambda self, _: self
+        _quicken_pods()
     logging.disable(logging.CRITICAL)
     return DagBag
+
+
+def _quicken_pods() -> None:
+    """Build the same pods in a third of the time.
+
+    Each object of a pod would make and copy a client's configuration of its own, which no pod is made of; and
+    most of what it holds is None, which need not be copied.
+    """
+    from kubernetes.client import Configuration, models
+
+    shared = Configuration()
+    Configuration.get_default_copy = classmethod(lambda _: shared)
+    Configuration.__deepcopy__ = lambda self, _: self
+
+    def copied(self: Any, memo: dict[int, Any]) -> Any:
+        new = object.__new__(type(self))
+        memo[id(self)] = new
+        for name, value in vars(self).items():
+            new.__dict__[name] = value if isinstance(value, _PLAIN) else copy.deepcopy(value, memo)
+        return new
+
+    for model in vars(models).values():
+        if isinstance(model, type) and hasattr(model, "openapi_types"):
+            model.__deepcopy__ = copied  # type: ignore[attr-defined]
+
+
+_PLAIN = (str, int, float, type(None))
 
 
 def _compute() -> dict[str, Any] | None:

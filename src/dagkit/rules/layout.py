@@ -15,11 +15,11 @@ from dagkit.rules.facts import DagFile, PythonModule
 from dagkit.rules.subject import Subject, owner
 
 PACKAGE = "__init__.py"
-IGNORED = ("__pycache__", ".gitkeep", ".DS_Store", ".ipynb_checkpoints")
+IGNORED = (README, "__pycache__", ".gitkeep", ".DS_Store", ".ipynb_checkpoints")
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder, sorted by name, without what no tool keeps in git."""
+    """What lies in a folder, sorted by name, without what may lie anywhere."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as found:
@@ -53,10 +53,10 @@ class UnknownFile(Rule):
             for project in _entries(layout.dags_folder(entry.name)):
                 if project.is_dir():
                     for file in _entries(Path(project.path)):
-                        known = file.name.endswith((".py", ".yml", ".yaml", README))
+                        known = file.name.endswith((".py", ".yml", ".yaml"))
                         if file.is_dir() or not known or file.name == PACKAGE:
                             yield self._unknown(layout, file, f"a project holds DAG files and a {README}")
-                elif project.name != README:
+                else:
                     yield self._unknown(
                         layout, project, "DAG files lie in a folder, which is their project's"
                     )
@@ -87,14 +87,14 @@ class WrongExtension(Rule):
         """By the folder that a file lies in."""
         for environment in layout.environments:
             for entry in _entries(layout.roles_folder(environment)):
-                if entry.is_file() and entry.name != README and not entry.name.endswith(".yaml"):
+                if entry.is_file() and not entry.name.endswith(".yaml"):
                     yield self._wrong(layout, entry, "A role", ".yaml", (".yml", ".YAML", ".YML"))
             for project in _entries(layout.dags_folder(environment)):
                 for entry in _entries(Path(project.path)) if project.is_dir() else []:
                     if entry.is_file() and entry.name.endswith((".yml", ".yaml")):
                         yield self._wrong(layout, entry, "A DAG", ".py", ())
         for entry in _entries(layout.imports_folder):
-            if entry.is_file() and entry.name != README and not entry.name.endswith(".py"):
+            if entry.is_file() and not entry.name.endswith(".py"):
                 yield self._wrong(layout, entry, "A module", ".py", ())
 
     def _wrong(

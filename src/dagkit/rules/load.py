@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import site
 import subprocess
 import sys
 import tempfile
@@ -18,8 +19,8 @@ from dagkit.errors import DagkitError
 from dagkit.rules.facts import Loaded
 
 CHILD = Path(__file__).parent / "child.py"
-KEEP = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV")
-"""What of this process's environment DAG code gets to see: no credentials."""
+KEEP = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV")
+"""What of this process's environment DAG code gets to see: no credentials, and no home to find any in."""
 
 
 def airflow_is_here() -> bool:
@@ -62,6 +63,8 @@ class Loader:
     def _start(self) -> subprocess.Popen[str]:
         home = Path(self._home.name)
         environment = {key: os.environ[key] for key in KEEP if key in os.environ} | {
+            "HOME": str(home),
+            "PYTHONUSERBASE": site.getuserbase(),
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,9 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 
 ROOM = 5 * 10**9
 """Bytes that images, environments and runs take up before long."""
+
+ELSEWHERE = "elsewhere"
+"""In place of a language: the image is made elsewhere."""
 
 State = Literal["ok", "note", "lack"]
 
@@ -69,6 +72,8 @@ def examine(folder: Path, environment: Mapping[str, str] = os.environ) -> Examin
     machine = this_machine()
     here, language = pipeline(folder)
     containers = docker(machine)
+    if language == ELSEWHERE and containers.state != "ok":
+        containers = replace(containers, state="lack", means="the pipeline's image runs only in Docker")
     lacking: State = "note" if containers.state == "ok" else "lack"
     found = {
         finding.name: finding
@@ -95,6 +100,8 @@ def choose(found: Mapping[str, Finding], language: str | None) -> tuple[str | No
     """The engine that `dagkit run` would use, and why."""
     if found["Docker"].state == "ok":
         return "docker", "Docker answers"
+    if language == ELSEWHERE:
+        return None, "Docker does not answer, and the image is made elsewhere: it runs only in Docker"
     if language == "r":
         for finding in (found["R"], found.get("R packages")):
             if finding and finding.state == "lack":
@@ -303,7 +310,7 @@ def space(folder: Path) -> Finding:
 
 
 def pipeline(folder: Path) -> tuple[Finding, str | None]:
-    """The image repository in the folder, and its language."""
+    """The image repository in the folder, and its language; ELSEWHERE without an image of its own."""
     name = "pipeline"
     try:
         found = Pipeline.load(folder)
@@ -319,6 +326,8 @@ def pipeline(folder: Path) -> tuple[Finding, str | None]:
     except DagkitError as error:
         where = f" ({error.where})" if error.where else ""
         return Finding(name, "lack", f"{error.what}{where}", "dagkit run does not work", error.fix), language
+    if not found.has_image:
+        return Finding(name, "ok", f"{found.project}.{found.name}, whose image is made elsewhere"), ELSEWHERE
     lock = "renv.lock" if language == "r" else "requirements.txt"
     if not (found.root / lock).is_file():
         return Finding(

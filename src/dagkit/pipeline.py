@@ -143,6 +143,28 @@ class Pipeline:
         return Platform.from_answers(self.answers)
 
     @property
+    def has_image(self) -> bool:
+        """Whether the image is made of this repository; otherwise its DAGs name images made elsewhere."""
+        return self.answers.get("kind") != "dags"
+
+    def require_image(self, what: str) -> None:
+        """See that the image is made here.
+
+        Args:
+            what: What cannot be done otherwise, as in "no image to build".
+
+        Raises:
+            UsageError: It is made elsewhere.
+        """
+        if not self.has_image:
+            raise UsageError(
+                f"There is {what} here: only the DAG and its roles are, and the image is made elsewhere",
+                where=str(self.root),
+                fix=f"Go to the repository that the image is made from ({self.repository});"
+                " here, dagkit run runs the image that the DAG names.",
+            )
+
+    @property
     def state(self) -> Path:
         """Where runs, environments and other things that are made again when needed are kept."""
         return self.root / ".dagkit"
@@ -295,6 +317,11 @@ def line_of(path: Path, keys: Iterable[str | int]) -> int:
 
 def _answers(path: Path) -> Mapping[str, Any]:
     answers = read_yaml(path)
+    if isinstance(answers, dict) and answers.get("kind") == "airflow":
+        raise UsageError(
+            f"{path.parent} is the DAG repository, which holds everybody's DAGs and roles, and no pipeline",
+            fix="Check it with: dagkit validate. For anything else go to the pipeline's own repository.",
+        )
     missing = [key for key in ("repository", "project", "pipeline") if key not in (answers or {})]
     if missing:
         raise UsageError(

@@ -40,6 +40,7 @@ def build(
     from dagkit.pipeline import Pipeline
 
     pipeline = Pipeline.load(path)
+    pipeline.require_image("no image to build")
     if as_json:
         built = image.build(pipeline, target=target, base_image=base_image, no_cache=no_cache)
     else:

@@ -104,12 +104,19 @@ def submit(
 
 def _release(pipeline: Pipeline, wanted: str | None) -> str:
     """The release to submit; for a repository without an image, the one that its DAG says."""
-    from dagkit import dagfile
+    from dagkit import dagfile, names
     from dagkit.submit import release as releases
 
-    if pipeline.answers.get("kind") == "dags":
+    if not pipeline.has_image:
         dag = pipeline.dag()
-        return wanted or dagfile.settings(dagfile.read(dag), dag).get(dagfile.RELEASE, "")
+        said = wanted or dagfile.settings(dagfile.read(dag), dag).get(dagfile.RELEASE, "")
+        if not names.matches(names.RELEASE, said):
+            raise UsageError(
+                f"'{said}' is not the tag of a release",
+                where=None if wanted else str(dag),
+                fix="Name one that is in Amazon ECR, such as v1.2.3: as RELEASE, or with --release.",
+            )
+        return said
     release = releases.chosen(pipeline.root, wanted)
     if ahead := releases.since(pipeline.root, release):
         print(

@@ -39,6 +39,7 @@ def test(
     from dagkit.pipeline import Pipeline
 
     pipeline = Pipeline.load(path)
+    pipeline.require_image("no code to test")
     if engine is None:
         engine = "docker" if image.engine_available() else "process"
     if engine not in ENGINES:

@@ -101,6 +101,7 @@ class _Run:
             registry=plan.pipeline.platform.registry,
             scratch=str(self._scratch),
             base_image=plan.options.base_image or "",
+            has_image=plan.pipeline.has_image,
         )
         self._tally = Tally(watch, folder, started)
         self.aws: LocalAWS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import ipaddress
+import re
 import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -56,6 +57,8 @@ class DockerEngine:
 
     def prepare(self, say: Say, build: bool) -> tuple[str, ...]:
         """Build the repository's image, or see that it is there."""
+        if not self._ground.has_image:
+            return ()
         from docker.errors import ImageNotFound
 
         tag = names.local_image(self._ground.repository)
@@ -186,7 +189,8 @@ class DockerEngine:
         import docker
 
         own = f"{self._ground.registry}/{names.ecr_repository(self._ground.repository)}"
-        tag = names.local_image(self._ground.repository) if pod.image.rpartition(":")[0] == own else pod.image
+        built_here = self._ground.has_image and pod.image.rpartition(":")[0] == own
+        tag = names.local_image(self._ground.repository) if built_here else pod.image
         try:
             return self._client.images.get(tag)
         except docker.errors.ImageNotFound:
@@ -200,7 +204,7 @@ class DockerEngine:
                 f"The image of the task {pod.task} is not on this machine and cannot be pulled: {tag}"
                 f"\n  {error.explanation or error}",
                 where=f"task {pod.task}",
-                fix=f"See that the name is right, and that you may pull it: docker pull {tag}",
+                fix=f"See that the name is right, and that you may pull it: {_login(tag)}docker pull {tag}",
             ) from error
 
     def _outcome(self, pod: PodRun, container: Container) -> Outcome:
@@ -223,6 +227,15 @@ class DockerEngine:
     def _result(self, pod: PodRun) -> str | None:
         path = self._xcom_folder(pod) / "return.json"
         return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def _login(tag: str) -> str:
+    """The command that logs Docker in to the Amazon ECR that an image is in; empty for other registries."""
+    found = re.match(r"\d{12}\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?=/)", tag)
+    if found is None:
+        return ""
+    password = f"aws ecr get-login-password --region {found['region']}"
+    return f"{password} | docker login --username AWS --password-stdin {found[0]} && "
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[str]:

@@ -34,6 +34,7 @@ class Ground:
         registry: The registry's host name; its images of this repository are built here.
         scratch: A folder of this run's own, removed at its end.
         base_image: What the image is built on, instead of what its Dockerfile says; empty: as that says.
+        has_image: Whether the image is made of this repository; otherwise pods run what the DAG names.
     """
 
     run_id: str
@@ -44,6 +45,7 @@ class Ground:
     registry: str
     scratch: str
     base_image: str = ""
+    has_image: bool = True
 
     @property
     def folder(self) -> Path:

@@ -100,20 +100,42 @@ def plan(options: Options) -> Plan:
     policy = role.policy()
     pipeline.check_fixtures(role)
     airflow_home.airflow_version()
-    engine, reason = (options.engine, "") if options.engine else _available_engine()
+    engine, reason = _engine(options.engine) if pipeline.has_image else _container_engine(options.engine)
     return Plan(options, pipeline, dag_file, source, role, policy, params, engine, reason)
 
 
-def _available_engine() -> tuple[str, str]:
-    """Docker where it answers; else the other engine, and why."""
+def _engine(wanted: str | None) -> tuple[str, str]:
+    """The engine that is wanted; otherwise Docker where it answers; else the other one, and why."""
     from dagkit.containers import docker_client
 
+    if wanted is not None:
+        return wanted, ""
     try:
         docker_client().close()
     except DagkitError as error:
         fix = f" (what to do: {error.fix})" if error.fix else ""
         return "process", f"{error.what}{fix}: pods run as processes of this machine"
     return "docker", ""
+
+
+def _container_engine(wanted: str | None) -> tuple[str, str]:
+    """Docker: there is no code here that another engine could run."""
+    from dagkit.containers import docker_client
+
+    if wanted == "process":
+        raise UsageError(
+            "There is no code here to run as a process: the image is made elsewhere",
+            fix="Start Docker, and leave out --engine process.",
+        )
+    try:
+        docker_client().close()
+    except DagkitError as error:
+        raise DagkitError(
+            f"The image is made elsewhere, so it runs only in Docker: {error.what}",
+            where=error.where,
+            fix=error.fix,
+        ) from error
+    return wanted or "docker", ""
 
 
 def _params(words: Sequence[str]) -> dict[str, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,21 @@ from tests.harness.stand_ins import StandIns
 from tests.workflows.conftest import RunWorkflow
 
 pytestmark = pytest.mark.docker
+
+LEFT_BY_FAILED_BUILD = "dagkit.test=build-that-fails"
+
+
+@pytest.fixture(autouse=True)
+def _remove_what_a_failed_build_leaves() -> Iterator[None]:
+    """The classic builder keeps the container in which a build failed."""
+    yield
+    listed = subprocess.run(
+        ["docker", "ps", "--all", "--quiet", "--filter", f"label={LEFT_BY_FAILED_BUILD}"],
+        capture_output=True,
+        text=True,
+    )
+    if listed.stdout.split():
+        subprocess.run(["docker", "rm", "--force", *listed.stdout.split()], stdout=subprocess.DEVNULL)
 
 
 def opened(repository: Path) -> Event:
@@ -56,6 +72,11 @@ def has_an_unused_import(repository: Path) -> None:
 
 
 def asks_for_another_hash(repository: Path) -> None:
+    dockerfile = repository / "Dockerfile"
+    labelled = re.sub(
+        r"(?m)^FROM .*$", rf"\g<0>\nLABEL {LEFT_BY_FAILED_BUILD}", dockerfile.read_text(), count=1
+    )
+    dockerfile.write_text(labelled)
     lock = repository / "requirements.txt"
     lock.write_text(re.sub(r"sha256:[0-9a-f]{4}", "sha256:0000", lock.read_text()))
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness.expressions import ExpressionError, evaluate, fill, parse
+from tests.harness.expressions import evaluate, fill
+from tests.harness.syntax import ExpressionError, parse
 
 CONTEXTS: dict[str, Any] = {
     "github": {

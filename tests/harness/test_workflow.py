@@ -10,8 +10,8 @@ import pytest
 
 from tests.harness.action import Action, ActionCall, ActionFailedError
 from tests.harness.events import Event, dispatch, pull_request, push, release
-from tests.harness.expressions import ExpressionError
 from tests.harness.outcome import WorkflowRun
+from tests.harness.syntax import ExpressionError
 from tests.harness.workflow import run_workflow
 from tests.harness.workflow_file import WorkflowError
 

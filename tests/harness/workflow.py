@@ -16,8 +16,9 @@ from pathlib import Path
 from tests.harness.action import Action, ActionCall, ActionFailedError
 from tests.harness.bash import parse_file_commands, run_command
 from tests.harness.events import Event, is_triggered
-from tests.harness.expressions import Sparse, Value, evaluate, fill, truthy
+from tests.harness.expressions import Sparse, evaluate, fill, truthy
 from tests.harness.outcome import JobRun, StepRun, WorkflowRun
+from tests.harness.syntax import Value
 from tests.harness.workflow_file import Job, Step, Workflow, WorkflowError, load_workflow
 
 _SHELLS: Mapping[str | None, tuple[str, ...]] = {

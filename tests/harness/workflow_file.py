@@ -12,18 +12,8 @@ from typing import Any
 
 import yaml
 
-from tests.harness.expressions import (
-    KNOWN_FUNCTIONS,
-    STATUS_FUNCTIONS,
-    Call,
-    Context,
-    ExpressionError,
-    Node,
-    parse,
-    split_template,
-    to_string,
-    walk,
-)
+from tests.harness.expressions import KNOWN_FUNCTIONS, STATUS_FUNCTIONS, to_string
+from tests.harness.syntax import Call, Context, ExpressionError, Node, parse, split_template, walk
 
 _ALWAYS = frozenset({"github", "inputs", "vars"})
 _JOB = _ALWAYS | {"needs", "strategy", "matrix"}

@@ -141,15 +141,26 @@ def test_a_broken_rule_is_shown_on_its_line_and_the_review_is_one_comment(
 
 
 def test_for_a_pull_request_from_a_fork_nothing_is_written(repository: DagRepository, github: GitHub) -> None:
-    repository.machine["UV_FIND_LINKS"] = ""  # so that it ends soon: there is no dagkit to install
-    opened = repository.proposed({DAG: "x = 1\n"})
+    opened = repository.proposed({"README.md": "# Changed\n"})
     forked = pull_request(7, "change", opened.sha, fork=True, api_url=github.url)
     run = repository.run("validate.yml", forked, StandIns(), SECRETS)
+    assert {name: job.conclusion for name, job in run.jobs.items()} == {
+        "rules": "success",
+        "comment": "skipped",
+    }, run
+    assert repository.run("notify.yml", forked, StandIns(), SECRETS).jobs["notify"].conclusion == "skipped"
+    assert github.called == []
+
+
+def test_without_a_review_there_is_one_failure_and_not_two(repository: DagRepository, github: GitHub) -> None:
+    repository.machine["UV_FIND_LINKS"] = ""  # there is no dagkit to install
+    opened = repository.proposed({"README.md": "# Changed\n"}, api_url=github.url)
+    run = repository.run("validate.yml", opened, StandIns(), SECRETS)
+    assert run.jobs["rules"].step("Install dagkit").outcome == "failure"
     assert {name: job.conclusion for name, job in run.jobs.items()} == {
         "rules": "failure",
         "comment": "skipped",
     }
-    assert repository.run("notify.yml", forked, StandIns(), SECRETS).jobs["notify"].conclusion == "skipped"
     assert github.called == []
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dagkit.cli import ui
+from dagkit.text import human_size, human_time, shorten
 
 if TYPE_CHECKING:
     from dagkit.image import BuiltImage
@@ -48,7 +49,7 @@ def build(
             built = image.build(
                 pipeline, target=target, base_image=base_image, no_cache=no_cache, on_event=on_event
             )
-        ui.say(f"Built {ui.styled(built.tag, 'bold')} in {ui.human_time(built.seconds)}")
+        ui.say(f"Built {ui.styled(built.tag, 'bold')} in {human_time(built.seconds)}")
     checked: tuple[Check, ...] = ()
     if checks and target == "final":
         checked = check_image(built.tag, pipeline=dag_id(pipeline.project, pipeline.name))
@@ -67,7 +68,7 @@ def _show_size(built: BuiltImage) -> None:
     rows += [(layer.size, layer.instruction) for layer in built.layers if not layer.base]
     ui.say(f"\n{ui.styled('Size by layer', 'bold')}")
     for size, instruction in (*rows, (built.size, "altogether")):
-        ui.say(f"  {ui.human_size(size):>8}  {ui.shorten(instruction, ui.width() - 12)}")
+        ui.say(f"  {human_size(size):>8}  {shorten(instruction, ui.width() - 12)}")
 
 
 def _show_checks(checks: Sequence[Check]) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dagkit.cli import ui
+from dagkit.text import human_time, shorten
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -76,7 +77,7 @@ class _Steps:
         return f"step {event.step:>{len(str(event.steps))}}/{event.steps}"
 
     def took(self) -> str:
-        return "cached" if self.cached else ui.human_time(time.monotonic() - self.began)
+        return "cached" if self.cached else human_time(time.monotonic() - self.began)
 
 
 class _Plain(_Steps):
@@ -84,12 +85,12 @@ class _Plain(_Steps):
 
     def begin(self, event: BuildEvent) -> None:
         if self.show_cached:
-            self.write(f"{self.number(event)}  {ui.shorten(event.instruction, 90)}")
+            self.write(f"{self.number(event)}  {shorten(event.instruction, 90)}")
 
     def finish(self) -> None:
         if self.now is not None and not self.hidden():
             if not self.show_cached:
-                self.write(f"{self.number(self.now)}  {ui.shorten(self.now.instruction, 90)}")
+                self.write(f"{self.number(self.now)}  {shorten(self.now.instruction, 90)}")
             self.write(f"  ({self.took()})\n")
         self.now = None
 
@@ -119,7 +120,7 @@ class _Live(_Steps):
             line = Text.assemble(
                 ("✓ ", "green"),
                 (f"{self.number(self.now)}  {self.took():>10}  ", "dim"),
-                ui.shorten(self.now.instruction, max(self.console.width - 30, 20)),
+                shorten(self.now.instruction, max(self.console.width - 30, 20)),
             )
             self.console.print(line, no_wrap=True)
         self.now = None
@@ -130,11 +131,11 @@ class _Live(_Steps):
         if self.now is None:
             yield Text("sending the files to Docker …", style="dim")
             return
-        clock = ui.human_time(time.monotonic() - self.began)
+        clock = human_time(time.monotonic() - self.began)
         room = max(options.max_width - 30, 20)
         yield Text.assemble(
             ("▸ ", "yellow"),
             f"{self.number(self.now)}  {clock:>10}  ",
-            (ui.shorten(self.now.instruction, room), "bold"),
+            (shorten(self.now.instruction, room), "bold"),
         )
-        yield Text("  " + ui.shorten(self.text, options.max_width - 3), style="dim")
+        yield Text("  " + shorten(self.text, options.max_width - 3), style="dim")

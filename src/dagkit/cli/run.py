@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dagkit.cli import ui
+from dagkit.text import human_time
 
 if TYPE_CHECKING:
     from dagkit.local.aws import LocalAWS
@@ -168,7 +169,7 @@ class Face:
         why = [f"exit code {attempt.exit_code}"] if attempt.exit_code else []
         why += [attempt.reason] if attempt.reason else []
         self._doing("Airflow decides what is next")
-        words = f"{state_word(attempt.state)} after {ui.human_time(attempt.seconds)}"
+        words = f"{state_word(attempt.state)} after {human_time(attempt.seconds)}"
         words = ": ".join([words, ", ".join(why)] if why else [words])
         words += "; it is tried again at once" if attempt.state == "up_for_retry" else ""
         self._out(f"{self._name(task)}{mark(attempt.state, ui.styled)} {words}")

@@ -128,7 +128,7 @@ def _release(pipeline: Pipeline, wanted: str | None) -> str:
 def _author(root: Path) -> dict[str, str]:
     """Who commits: whoever commits in the pipeline's repository."""
     from dagkit.errors import DagkitError
-    from dagkit.submit.remote import git
+    from dagkit.git import git
 
     try:
         name, email = (git(root, "config", f"user.{key}").strip() for key in ("name", "email"))

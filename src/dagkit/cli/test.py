@@ -10,6 +10,7 @@ import typer
 
 from dagkit.cli import ui
 from dagkit.errors import UsageError
+from dagkit.text import human_time
 
 ENGINES = ("docker", "process")
 
@@ -50,7 +51,7 @@ def test(
         return image_tests.run_in_environment(pipeline, arguments or (), ui.note)
     with build_progress(cached=False) as on_event:
         built = image.build(pipeline, target=image_tests.STAGE, base_image=base_image, on_event=on_event)
-    ui.say(f"Built {ui.styled(built.tag, 'bold')} in {ui.human_time(built.seconds)}; its tests:")
+    ui.say(f"Built {ui.styled(built.tag, 'bold')} in {human_time(built.seconds)}; its tests:")
     return image_tests.run_in_image(pipeline, built.tag, arguments or (), _write, colour=ui.is_terminal())
 
 

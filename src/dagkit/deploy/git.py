@@ -4,38 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
 from dagkit.errors import DagkitError, UsageError
-
-
-def git(root: Path, *args: str) -> str:
-    """The output of a git command in a repository.
-
-    Raises:
-        DagkitError: git is missing, `root` is not in a git repository, or the command failed.
-    """
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *args],
-            check=False,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-        )
-    except FileNotFoundError as error:
-        raise DagkitError("git is not installed", fix="Install git, and try again.") from error
-    if done.returncode != 0:
-        said = done.stderr.strip()
-        if "not a git repository" in said:
-            raise UsageError(
-                f"{root} is not a git repository",
-                fix="Go to a clone of the DAG repository, and try again.",
-            )
-        raise DagkitError(f"git {args[0]} failed: {said}", where=str(root))
-    return done.stdout
+from dagkit.git import git
 
 
 def commit(root: Path, ref: str = "HEAD") -> str:

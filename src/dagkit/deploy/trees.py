@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dagkit.dagrepo import SETTINGS_FILE, DagRepository
-from dagkit.deploy.git import commit, git
+from dagkit.deploy.git import commit
 from dagkit.errors import DagkitError
+from dagkit.git import git
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dagkit.local.record import FAILED, NOT_RUN, SKIPPED, SUCCESS, UPSTREAM_FAILED, RunRecord, TaskRecord
-from dagkit.local.words import duration, size, state_word, task_problem
+from dagkit.local.words import state_word, task_problem
+from dagkit.text import human_size, human_time
 
 _COLOURS = {
     SUCCESS: "fill:#d7f0dd,stroke:#1a7f37,color:#0b3d1a",
@@ -31,7 +32,7 @@ def markdown(record: RunRecord) -> str:
                 (
                     each.name,
                     state_word(each.state) + (f": {task_problem(each)}" if task_problem(each) else ""),
-                    duration(each.seconds) if each.seconds is not None else "",
+                    human_time(each.seconds) if each.seconds is not None else "",
                     str(len(each.attempts) or ""),
                     f"[{each.log}]({each.log})" if each.log else "",
                 )
@@ -44,7 +45,7 @@ def markdown(record: RunRecord) -> str:
         _table(
             ("path", "size", "task", "begins with"),
             [
-                (each.path, size(each.size), ", ".join(each.tasks), each.preview or "")
+                (each.path, human_size(each.size), ", ".join(each.tasks), each.preview or "")
                 for each in record.written
             ],
         )
@@ -97,7 +98,7 @@ def _facts(record: RunRecord) -> str:
         ("logical date", record.logical_date),
         ("parameters", params),
         ("started", f"{record.started:%Y-%m-%d %H:%M:%S} UTC"),
-        ("took", duration(record.seconds)),
+        ("took", human_time(record.seconds)),
     ]
     return _table(("", ""), [row for row in rows if row[1]])
 
@@ -149,7 +150,7 @@ def _plain(text: str) -> str:
 
 
 def _label(task: TaskRecord) -> str:
-    took = f" {duration(task.seconds)}" if task.seconds is not None else ""
+    took = f" {human_time(task.seconds)}" if task.seconds is not None else ""
     return f"{_plain(task.name).replace('[', '(').replace(']', ')')}<br>{state_word(task.state)}{took}"
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dagkit.local.aftermath import UNREACHED
 from dagkit.local.record import FAILED, SKIPPED, SUCCESS, RefusedCall, RunRecord
-from dagkit.local.words import duration, shorten, size, state_word, task_problem
+from dagkit.local.words import state_word, task_problem
+from dagkit.text import human_size, human_time, shorten
 
 Style = Callable[[str, str], str]
 
@@ -48,7 +49,7 @@ def lines(record: RunRecord, style: Style, here: Path) -> list[str]:
     if record.refused:
         out += ["", style("Refused by the role", "bold"), *_refused(record, style, here)]
     folder = _from(Path(record.folder) / "report.md", here)
-    took = duration(record.seconds)
+    took = human_time(record.seconds)
     if record.passed:
         end = f"{style('Succeeded', 'green')} in {took}. The report: {folder}"
     else:
@@ -61,7 +62,7 @@ def _tasks(record: RunRecord, style: Style) -> list[str]:
         (
             each.name,
             state_word(each.state),
-            duration(each.seconds) if each.seconds is not None else "",
+            human_time(each.seconds) if each.seconds is not None else "",
             f"{len(each.attempts)} tries" if len(each.attempts) > 1 else "",
             shorten(task_problem(each), PROBLEM_WIDTH),
         )
@@ -79,9 +80,9 @@ def _tasks(record: RunRecord, style: Style) -> list[str]:
 
 def _written(record: RunRecord, style: Style) -> Iterable[str]:
     path_width = max(len(each.path) for each in record.written)
-    size_width = max(len(size(each.size)) for each in record.written)
+    size_width = max(len(human_size(each.size)) for each in record.written)
     for each in record.written:
-        yield f"  {each.path.ljust(path_width)}  {size(each.size).rjust(size_width)}"
+        yield f"  {each.path.ljust(path_width)}  {human_size(each.size).rjust(size_width)}"
         shown = (each.preview or "").splitlines()
         for line in shown[:PREVIEW_LINES]:
             yield style(f"    | {line}", "dim")

@@ -25,25 +25,6 @@ def task_problem(task: TaskRecord) -> str:
     return task.problem or ""
 
 
-def duration(seconds: float) -> str:
-    """Seconds as people say them: ``0.4 s``, ``12 s``, ``2 min 05 s``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{int(seconds) // 60} min {int(seconds) % 60:02} s"
-
-
-def size(number: int) -> str:
-    """Bytes in the unit that fits: ``39 B``, ``1.2 MB``."""
-    amount = float(number)
-    for unit in ("B", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} GB"
-
-
 def plain(line: str) -> str:
     """A line of a task's log as a terminal and a report may have it.
 
@@ -51,9 +32,3 @@ def plain(line: str) -> str:
     """
     line = _ESCAPE.sub("", line).rstrip("\r").rpartition("\r")[2]
     return "".join(c for c in line if c.isprintable() or c == "\t")
-
-
-def shorten(text: str, width: int) -> str:
-    """The text on one line of at most ``width`` characters."""
-    text = " ".join(text.split())
-    return text if len(text) <= width else text[: width - 1] + "…"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dagkit import names
 from dagkit.errors import DagkitError, UsageError
-from dagkit.submit.remote import git
+from dagkit.git import git
 
 
 def newest(root: Path) -> str | None:

@@ -5,8 +5,6 @@ Nothing changes anywhere but by that push, which git carries out whole or not at
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,31 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dagkit.errors import DagkitError
+from dagkit.git import git
 from dagkit.submit.plan import Change
-
-
-def git(root: Path, *args: str, env: Mapping[str, str] | None = None) -> str:
-    """The output of a git command in a folder.
-
-    Raises:
-        DagkitError: git is missing, or the command failed; git's own words.
-    """
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *args],
-            check=False,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            # a missing password is an error here, not a question that nobody sees
-            env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **(env or {})},
-        )
-    except FileNotFoundError as error:
-        raise DagkitError("git is not installed", fix="Install git, and try again.") from error
-    if done.returncode != 0:
-        raise DagkitError(f"git {args[0]} failed: {done.stderr.strip()}", where=str(root))
-    return done.stdout
 
 
 @dataclass(frozen=True)

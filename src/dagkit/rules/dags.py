@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from dagkit.rules import examples
 from dagkit.rules.base import Edit, Finding, Place, Rule
@@ -286,6 +287,7 @@ class Schedule(Rule):
             )
 
 
+@cache
 def _wrong_cron(text: str) -> str | None:
     if text.startswith("@"):
         return None if text in PRESETS else f"'{text}' is no preset of Airflow's"

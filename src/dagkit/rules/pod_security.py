@@ -132,6 +132,16 @@ SECRET_VALUES = {
 }
 
 
+ANY_SECRET = re.compile("|".join(SECRET_VALUES))
+
+
+def _secret(value: str) -> str | None:
+    """What kind of secret a text has the form of."""
+    if not ANY_SECRET.search(value):
+        return None
+    return next(kind for form, kind in SECRET_VALUES.items() if re.search(form, value))
+
+
 class SecretInVariable(Rule):
     """No secret is written into a pod's environment variables."""
 
@@ -146,7 +156,7 @@ class SecretInVariable(Rule):
         for name, value in pod.variables.items():
             if not isinstance(value, str) or not value.strip():
                 continue
-            what = next((kind for form, kind in SECRET_VALUES.items() if re.search(form, value)), None)
+            what = _secret(value)
             named = is_text(value) and SECRET_NAME.search(name) and not NOT_SECRET_NAME.search(name)
             if named and not re.fullmatch(r"(?i)true|false|none|arn:.*|s3://.*|/.*|\d{1,5}|[a-z]+", value):
                 what = what or "a secret, by its name"

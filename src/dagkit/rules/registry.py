@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -20,32 +21,32 @@ FAMILIES = {
 }
 """What each first digit stands for."""
 
+MODULES = (
+    "switches",
+    "layout",
+    "dags",
+    "work",
+    "graph",
+    "airflow3",
+    "pods",
+    "pod_security",
+    "roles",
+    "grants",
+    "environments",
+)
+"""Where the rules are."""
+
 
 @functools.cache
 def all_rules() -> Mapping[str, type[Rule]]:
     """Every rule by its code, in order."""
-    from dagkit.rules import (
-        airflow3,
-        dags,
-        environments,
-        graph,
-        layout,
-        pod_security,
-        pods,
-        roles,
-        switches,
-        work,
-    )
-
     found: dict[str, type[Rule]] = {}
-    modules = (switches, layout, dags, work, graph, airflow3, pods, pod_security, roles, environments)
-    for module in modules:
+    for name in MODULES:
+        module = importlib.import_module(f"dagkit.rules.{name}")
         for thing in vars(module).values():
             if isinstance(thing, type) and issubclass(thing, Rule) and thing.__module__ == module.__name__:
                 if thing.code in found:
-                    raise ValueError(
-                        f"{thing.__name__} and {found[thing.code].__name__} are both {thing.code}"
-                    )
+                    raise ValueError(f"there are two rules {thing.code}")
                 found[thing.code] = thing
     return MappingProxyType(dict(sorted(found.items())))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -124,6 +124,7 @@ class _Run:
         self.on_progress = on_progress or (lambda _done, _all: None)
         self.rules = [(rule, tuple(inspect.signature(rule.check).parameters)) for rule in rules]
         self.found: dict[Finding, None] = {}
+        self.takers: dict[tuple[str, int], list[tuple[Rule, dict[str, Any]]]] = {}
         self.dag_files: dict[str, DagFile] = {}
         self.checked: list[DagFile] = []
         self.once: dict[str, Any] = {
@@ -156,10 +157,9 @@ class _Run:
                 if loader.compute is not None:
                     self.once["compute"] = loader.compute
                 self._dag_file(complete(wanted[path], loaded))
-        for path, file in wanted.items():
+        for file in wanted.values():
             if file.source.problem is not None:
                 self._dag_file(file)
-            del path
         self._after()
 
     @cached_property
@@ -198,22 +198,30 @@ class _Run:
         self.switches = list(self._switches())
         self._each("switch", self.switches)
         for rule, asked in self.rules:
-            if not set(asked) & set(EACH):
-                self._check(rule, asked, {})
+            if not set(asked) & set(EACH) and all(name in self.once for name in asked):
+                self.found.update(dict.fromkeys(rule.check(**{name: self.once[name] for name in asked})))
 
     def _each(self, name: str, things: Iterable[Any]) -> None:
-        takers = [(rule, asked) for rule, asked in self.rules if name in asked]
+        """Call every rule that asks for one of these with each of them."""
         for thing in things:
-            for rule, asked in takers:
-                if rule.needs == "dag" and not _loaded(name, thing):
-                    continue
-                self._check(rule, asked, {name: thing})
+            loaded = _loaded(name, thing)
+            for rule, others in self._takers(name):
+                if loaded or rule.needs != "dag":
+                    self.found.update(dict.fromkeys(rule.check(**others, **{name: thing})))
 
-    def _check(self, rule: Rule, asked: tuple[str, ...], each: Mapping[str, Any]) -> None:
-        given = {**self.once, **each}
-        # what is not to be had here (the layout of an image repository …) is not checked
-        if all(name in given for name in asked):
-            self.found.update(dict.fromkeys(rule.check(**{name: given[name] for name in asked})))
+    def _takers(self, name: str) -> list[tuple[Rule, dict[str, Any]]]:
+        """The rules that ask for an input, with what else they ask for.
+
+        What is not to be had here (the layout of an image repository …) is not checked.
+        """
+        key = (name, len(self.once))
+        if key not in self.takers:
+            found = self.takers[key] = []
+            for rule, asked in self.rules:
+                others = [other for other in asked if other != name]
+                if name in asked and all(other in self.once for other in others):
+                    found.append((rule, {other: self.once[other] for other in others}))
+        return self.takers[key]
 
     def _switches(self) -> Iterator[Switch]:
         yield from switches.in_settings(self.subject.root, self.subject.rules)

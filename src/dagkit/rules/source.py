@@ -24,6 +24,23 @@ class Problem:
     message: str
 
 
+def walk(tree: ast.AST) -> Iterator[ast.AST]:
+    """A node and everything in it, in the file's order; `ast.walk` takes three times as long."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        inner: list[ast.AST] = []
+        held = vars(node)
+        for name in node._fields:
+            value = held.get(name)
+            if isinstance(value, list):
+                inner += [item for item in value if isinstance(item, ast.AST)]
+            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+                inner.append(value)
+        waiting += reversed(inner)
+
+
 @dataclass(frozen=True)
 class PythonSource:
     """A Python file.
@@ -66,8 +83,8 @@ class PythonSource:
 
     @cached_property
     def nodes(self) -> tuple[ast.AST, ...]:
-        """Everything in the file, as `ast.walk` gives it: done once, as it takes as long as parsing."""
-        return tuple(ast.walk(self.tree))
+        """Everything in the file, in its order: found once, as that takes as long as parsing."""
+        return tuple(walk(self.tree))
 
     @cached_property
     def _starts(self) -> list[int]:

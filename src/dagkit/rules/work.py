@@ -93,28 +93,29 @@ class TopLevelWork(Rule):
 
     def check(self, python: PythonModule) -> Iterator[Finding]:
         """Reading files, S3, databases and the network, anywhere but in functions."""
-        for statement in at_import(python.source.tree):
-            for call in _calls(statement):
-                name = python.scope.qualified(call.func)
-                what = WORK.get(name) or next(
-                    (w for p, w in WORK_PREFIXES.items() if name.startswith(p)), None
+        calls = [node for node in python.source.nodes if isinstance(node, ast.Call)]
+        works = {id(call): what for call in calls if (what := self._work(python.scope, call))}
+        # most files do none at all, and then it does not matter where
+        for statement in at_import(python.source.tree) if works else ():
+            call = next((call for call in _calls(statement) if id(call) in works), None)
+            if call is not None:
+                said = _short(python.source.segment(call))
+                yield self.finding(
+                    python.source.place(call),
+                    f"'{said}' {works[id(call)]} whenever Airflow reads the file",
+                    "Do it in the image's code, or in a function that a task runs.",
                 )
-                if name.startswith(HARMLESS):
-                    continue
-                method = call.func if isinstance(call.func, ast.Attribute) else None
-                if (
-                    method is not None
-                    and method.attr in WORK_METHODS
-                    and self._is_path(python.scope, method.value)
-                ):
-                    what = "reads or writes a file"
-                if what is not None:
-                    yield self.finding(
-                        python.source.place(call),
-                        f"'{_short(python.source.segment(call))}' {what} whenever Airflow reads the file",
-                        "Do it in the image's code, or in a function that a task runs.",
-                    )
-                    break
+
+    def _work(self, scope: Scope, call: ast.Call) -> str | None:
+        """What work a call does."""
+        name = scope.qualified(call.func)
+        if name.startswith(HARMLESS):
+            return None
+        what = WORK.get(name) or next((w for p, w in WORK_PREFIXES.items() if name.startswith(p)), None)
+        method = call.func if isinstance(call.func, ast.Attribute) else None
+        if method is not None and method.attr in WORK_METHODS and self._is_path(scope, method.value):
+            what = "reads or writes a file"
+        return what
 
     def _is_path(self, scope: Scope, node: ast.expr) -> bool:
         node = scope.definition(node)

@@ -69,7 +69,7 @@ def _packages(renv: bool, found: Packages, locked: int, lacking: State) -> Findi
             lacking,
             f"missing: {enumerated(found.missing)}",
             "without Docker, dagkit run and dagkit test do not work",
-            'in R, in this folder: install.packages("renv"), then renv::restore()',
+            'in R, in this folder: install.packages("renv"), restart R, then renv::restore()',
         )
     if found.missing:
         means = "dagkit run and dagkit test restore them where there is no Docker"
@@ -87,7 +87,7 @@ def _packages(renv: bool, found: Packages, locked: int, lacking: State) -> Findi
             f"other versions than in renv.lock: {enumerated(found.different)}",
             "the code may behave differently in the image",
             "in R, in this folder: "
-            + ("renv::restore()" if renv else 'install.packages("renv"), then renv::restore()'),
+            + ("renv::restore()" if renv else 'install.packages("renv"), restart R, then renv::restore()'),
         )
     if found.unlocked:
         return Finding(

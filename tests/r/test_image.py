@@ -195,3 +195,35 @@ def test_a_container_that_is_asked_to_stop_stops_and_says_so(built: BuiltImage, 
 
 def docker(*words: str) -> str:
     return subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout.strip()
+
+
+# In a container without a network: a repository with all that the base image has, an R that has renv alone,
+# and a project that is opened, restored, and looked at by renv itself.
+OPEN_AND_RESTORE = """\
+set -e
+mkdir -p /cran/src/contrib /only-renv
+cd /usr/lib/R/site-library
+for package in *; do
+  version=$(sed -n 's/^Version: //p' "$package/DESCRIPTION")
+  tar -czf "/cran/src/contrib/${package}_$version.tar.gz" "$package"
+done
+cd /cran/src/contrib && Rscript --vanilla -e 'tools::write_PACKAGES(".", type = "source")'
+mv /usr/lib/R/site-library/renv /only-renv/ && mv /usr/lib/R/site-library /hidden
+export R_LIBS=/only-renv RENV_CONFIG_REPOS_OVERRIDE=file:///cran
+cp -r /source /project && cd /project
+Rscript -e 'renv::restore(prompt = FALSE)' > /tmp/restored 2>&1 || { cat /tmp/restored; exit 1; }
+Rscript -e 'options(renv.lockfile.version = 1L); renv::status(); renv::snapshot(prompt = FALSE)'
+diff -r --exclude library --exclude staging /source /project && echo unchanged
+"""
+
+
+def test_a_project_that_was_just_restored_is_what_renv_itself_would_write(
+    repository: Path, r_base_image: str
+) -> None:
+    mount = f"{repository}:/source:ro"
+    command = ["docker", "run", "--rm", "--network=none", "--volume", mount, r_base_image, "bash", "-c"]
+    done = subprocess.run([*command, OPEN_AND_RESTORE], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No issues found -- the project is in a consistent state." in done.stdout
+    assert "The lockfile is already up to date." in done.stdout
+    assert done.stdout.endswith("unchanged\n")

@@ -81,7 +81,9 @@ def test_a_package_that_is_missing_is_named_with_what_to_type_in_r(repository: P
     with pytest.raises(DagkitError) as raised:
         made(repository)
     assert "does not have these packages of renv.lock: greeting 1.0.0" in str(raised.value)
-    assert raised.value.fix == 'In R, in this folder: install.packages("renv"), then renv::restore()'
+    assert (
+        raised.value.fix == 'In R, in this folder: install.packages("renv"), restart R, then renv::restore()'
+    )
 
 
 @pytest.mark.docker
@@ -245,7 +247,10 @@ def test_the_doctor_says_in_r_terms_what_differs(repository: Path, monkeypatch: 
     )
     assert by_name["R"].seen.startswith(find_r(repository).version)
     assert by_name["R packages"].state == "note"
-    assert by_name["R packages"].fix == 'in R, in this folder: install.packages("renv"), then renv::restore()'
+    assert (
+        by_name["R packages"].fix
+        == 'in R, in this folder: install.packages("renv"), restart R, then renv::restore()'
+    )
 
 
 def test_the_doctor_says_in_r_terms_what_is_missing(
@@ -260,7 +265,7 @@ def test_the_doctor_says_in_r_terms_what_is_missing(
         "lack",
         "missing: greeting 1.0.0",
         "without Docker, dagkit run and dagkit test do not work",
-        'in R, in this folder: install.packages("renv"), then renv::restore()',
+        'in R, in this folder: install.packages("renv"), restart R, then renv::restore()',
     )
 
 

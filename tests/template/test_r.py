@@ -27,7 +27,6 @@ ONLY_PYTHON = {
 ONLY_R = {
     ".Rprofile",
     ".lintr",
-    ".renvignore",
     "R/main.R",
     "R/s3.R",
     "R/summarise.R",
@@ -97,7 +96,7 @@ def test_the_lock_file_names_the_repository_that_was_answered_and_nothing_else_d
 
 def test_the_lock_file_is_complete(rendered_r: Path) -> None:
     packages = json.loads((rendered_r / "renv.lock").read_text())["Packages"]
-    assert {"renv", "testthat", "processx", "withr"} <= packages.keys()
+    assert {"testthat", "processx", "withr"} <= packages.keys()
     base = {"R", "graphics", "grDevices", "methods", "stats", "tools", "utils"}
     for entry in packages.values():
         assert set(entry.get("Requirements", ())) - base <= packages.keys()

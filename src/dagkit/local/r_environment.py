@@ -183,7 +183,7 @@ class REnvironment:
         return DagkitError(
             f"R {self._here.version} does not have these packages of renv.lock: {enumerated(missing)}",
             where=", ".join(map(str, self._here.libraries)),
-            fix='In R, in this folder: install.packages("renv"), then renv::restore()',
+            fix='In R, in this folder: install.packages("renv"), restart R, then renv::restore()',
         )
 
     def _not_restored(self, said: list[str]) -> DagkitError:

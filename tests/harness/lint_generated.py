@@ -6,6 +6,8 @@ It makes one repository per combination of the template's choices: a choice adde
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -73,6 +75,27 @@ def run(name: str, *arguments: str, on: Sequence[str]) -> bool:
     return done.returncode == 0
 
 
+def lint_r(repositories: Sequence[Path]) -> bool:
+    """Run lintr on a repository in R, with its own settings; where there is no lintr, say so (CI has it)."""
+    in_r = next((folder for folder in repositories if (folder / ".lintr").is_file()), None)
+    if in_r is None:
+        say("lint: lintr: no repository is in R")
+        return True
+    lintr = ("Rscript", "--no-init-file", "-e")
+    have = shutil.which("Rscript") and not subprocess.run(
+        [*lintr, "quit(status = !requireNamespace('lintr', quietly = TRUE))"], cwd="/", capture_output=True
+    ).returncode  # fmt: skip
+    if not have:
+        say("lint: lintr: NOT RUN, R or its package lintr is not installed")
+        return os.environ.get("CI") != "true"
+    code = "found <- lintr::lint_dir('.'); print(found); quit(status = length(found) > 0)"
+    done = subprocess.run([*lintr, code], cwd=in_r, capture_output=True, text=True)
+    say(f"lint: lintr on {len(list(in_r.rglob('*.R')))} files: {'FOUND' if done.returncode else 'clean'}")
+    if done.returncode:
+        say(done.stdout + done.stderr)
+    return done.returncode == 0
+
+
 def scripts(workflows: Sequence[str], folder: Path) -> list[str]:
     """Write every `run:` step as a file in ``folder``; return the files.
 
@@ -110,6 +133,7 @@ def lint(repositories: Sequence[Path], scratch: Path) -> bool:
         run("check-jsonschema", "--builtin-schema=vendor.github-workflows", on=workflows),
         run("check-jsonschema", "--builtin-schema=vendor.dependabot", on=dependabot),
         run("yamllint", *yamllint, on=files(repositories, "*.yml", "*.yaml")),
+        lint_r(repositories),
     ]
     return all(clean)
 

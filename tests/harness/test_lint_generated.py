@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.generate import generate
-from tests.harness.lint_generated import combinations, lint
+from tests.harness.lint_generated import combinations, lint, lint_r
 
 BREAKS = [
     ("scripts/run.py", "\nimport sys\n", "\nimport json\nimport sys\n", "`json` imported but unused"),
@@ -64,3 +64,12 @@ def test_every_choice_of_the_template_is_linted() -> None:
 def test_what_is_not_asked_makes_no_more_repositories() -> None:
     made = [answers for answers in combinations() if answers["kind"] == "airflow"]
     assert made == [{"kind": "airflow", "pod_identity": name} for name in ("irsa", "kube2iam")]
+
+
+@pytest.mark.r
+def test_lintr_finds_what_is_wrong_in_r(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    repository = generate(tmp_path / "my-pipeline", language="r")
+    assert lint_r([repository])
+    (repository / "R" / "s3.R").write_text("f = function(x) T\n")
+    assert not lint_r([repository])
+    assert "s3.R:1" in capsys.readouterr().out

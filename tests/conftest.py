@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
@@ -18,6 +19,11 @@ from tests.harness.services import empty_moto, running_moto, running_registry
 
 TESTS = Path(__file__).parent
 REPOSITORY = TESTS.parent
+# A shell that starts the tests in the background has them, and all they start, ignore interrupts; some tests
+# interrupt what they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 IN_CI = os.environ.get("CI") == "true"
 
 

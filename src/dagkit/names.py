@@ -15,7 +15,10 @@ REPOSITORY = r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*"
 PROJECT = r"[a-z][a-z0-9]*(_[a-z0-9]+)*"
 PIPELINE = r"[a-z][a-z0-9]*(_[a-z0-9]+)*"
 OWNER = r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*"
-EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
+EMAIL = (
+    r"[A-Za-z0-9._%+-]+@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    r"(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+"
+)
 BUCKET = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
 S3_PATH = rf"s3://{BUCKET}(/[A-Za-z0-9_][A-Za-z0-9_.=-]*)+"
 ROLE = r"[A-Za-z0-9_]+"

@@ -59,7 +59,7 @@ ACCEPTED = [
     ("description", "£5 · naïve 😀 'quoted' \"twice\" \\ {{ }} ${{ }} <b> `id` $(id) # %s"),
     ("description", "null"),
     ("description", "- a: [b"),
-    ("description", "x" * 100),
+    ("description", "x" * 90),
     ("owner", "a"),
     ("owner", "A-1-b"),
     ("owner", "a" * 39),
@@ -112,13 +112,20 @@ REFUSED = [
     ("description", "x\u202ey", "an invisible control character"),
     ("description", "x\x85y", "an invisible control character"),
     ("description", "x\ud800y", "an invisible control character"),
-    ("description", "x" * 101, "Write at most 100 characters; this has 101."),
+    ("description", "x" * 91, "Write at most 90 characters; this has 91."),
+    ("description", "日" * 46, "Too long by 2: wide characters, backslashes and mixed quotes count twice."),
+    ("description", "\\" * 47, "Too long by 4: wide characters, backslashes"),
+    ("description", "'\"" * 31, "Too long by 3: wide characters, backslashes"),
     ("owner", "@me", "Like octocat: a GitHub username without the @"),
     ("owner", "a b", "Like octocat: a GitHub username"),
     ("owner", "a" * 40, "Like octocat: a GitHub username"),
     ("owner", "a\n", "Like octocat: a GitHub username"),
     ("email", "me", "Like your.name@justice.gov.uk: one email address."),
     ("email", "a@b", "Like your.name@justice.gov.uk"),
+    ("email", "a@-b.uk", "Like your.name@justice.gov.uk"),
+    ("email", "a@b-.uk", "Like your.name@justice.gov.uk"),
+    ("email", "a@" + "b" * 64 + ".uk", "Like your.name@justice.gov.uk"),
+    ("email", "a" * 96 + "@b.uk", "Write at most 100 characters; this has 101."),
     ("email", "a@b.uk, c@d.uk", "Like your.name@justice.gov.uk"),
     ("email", "a@b.uk\n", "Like your.name@justice.gov.uk"),
     ("output", "alpha-bucket/folder", "Like s3://alpha-my-bucket/my-folder: a bucket and"),
@@ -128,9 +135,10 @@ REFUSED = [
     ("output", "s3://alpha-bucket/a/../b", "Like s3://alpha-my-bucket/my-folder"),
     ("output", "s3://alpha-bucket/*", "Like s3://alpha-my-bucket/my-folder"),
     ("output", "s3://alpha-bucket/a\n", "Like s3://alpha-my-bucket/my-folder"),
-    ("output", "s3://alpha-bucket/" + "a" * 500, "Write at most 500 characters"),
+    ("output", "s3://alpha-bucket/" + "a" * 63, "Write at most 80 characters; this has 81."),
     ("compute", "huge", "Invalid choice for 'compute'"),
     ("schedule", "", "Like 30 6 * * MON-FRI (five fields"),
+    ("schedule", "1" + ",1" * 36 + " * * * *", "Write at most 80 characters; this has 81."),
     ("schedule", "daily", "Like 30 6 * * MON-FRI (five fields"),
     ("schedule", "0 0 * *", "Like 30 6 * * MON-FRI (five fields"),
     ("schedule", "0 0 * * * *", "Like 30 6 * * MON-FRI (five fields"),
@@ -221,8 +229,8 @@ NAMES = {
     "project": (names.PROJECT, 1, names.PROJECT_MAX),
     "pipeline": (names.PIPELINE, 1, names.ROLE_MAX - len(names.role("prod", "example", ""))),
     "owner": (names.OWNER, 1, names.OWNER_MAX),
-    "email": (names.EMAIL, 1, 254),
-    "output": (names.S3_PATH, 1, 500),
+    "email": (names.EMAIL, 1, 100),
+    "output": (names.S3_PATH, 1, 80),
 }
 
 
@@ -249,7 +257,7 @@ def test_a_name_is_taken_exactly_when_the_program_takes_it(question: str) -> Non
     check()
 
 
-@pytest.mark.parametrize("question", NAMES)
+@pytest.mark.parametrize("question", sorted(NAMES.keys() - {"email"}))
 def test_the_pattern_of_a_name_is_written_the_same_in_both_places(question: str) -> None:
     validator = FORM[question]["validator"].replace("\\\\", "\\")
     assert "'\\A" + NAMES[question][0] + "\\Z'" in validator

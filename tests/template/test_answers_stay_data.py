@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 from hypothesis import HealthCheck, Phase, given, settings
@@ -50,7 +51,7 @@ ANSWERS = st.fixed_dictionaries(
         "pipeline": name(names.PIPELINE, 20) | st.sampled_from(["null", "true", "on", "class"]),
         "owner": name(names.OWNER, 39) | st.sampled_from(["null", "1e3", "123"]),
         "email": name(names.EMAIL, 60),
-        "output": name(names.S3_PATH, 90),
+        "output": name(names.S3_PATH, 80),
         "schedule": st.just("@daily") | CRON.filter(lambda cron: takes("schedule", cron)),
         "compute": st.sampled_from(["standard", "high-memory", "gpu"]),
     },
@@ -62,6 +63,15 @@ def literals(tree: ast.AST) -> dict[str, Any]:
     [call] = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func) == "DAG"]
     values = [(keyword.arg, keyword.value) for keyword in call.keywords]
     return {str(arg): value.value for arg, value in values if isinstance(value, ast.Constant)}
+
+
+def constants(tree: ast.Module) -> dict[str, Any]:
+    """The names that a module gives to literals."""
+    return {
+        ast.unparse(node.targets[0]): node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+    }
 
 
 def shape(tree: ast.AST) -> list[str]:
@@ -133,6 +143,12 @@ def test_what_is_accepted_is_in_the_files_as_data(
     assert {question: recorded[question] for question in answers} == answers
     dag = made / "airflow/dags" / f"{recorded['pipeline']}.py"
     said = literals(ast.parse(dag.read_text(encoding="utf-8")))
+    assert constants(ast.parse(dag.read_text(encoding="utf-8"))) == {
+        "ENVIRONMENT": "dev",
+        "RELEASE": "v0.0.1",
+        "OWNER": recorded["owner"],
+        "EMAIL": recorded["email"],
+    }
     assert said["dag_id"] == f"{recorded['project']}.{recorded['pipeline']}"
     assert said["description"] == recorded["description"]
     assert said["schedule"] == recorded["schedule"]
@@ -147,6 +163,21 @@ def test_what_is_accepted_is_in_the_files_as_data(
         ours, usual = (folder / f".github/workflows/{workflow}.yml" for folder in (made, rendered_daily))
         image = names.ecr_repository(recorded["repository"])
         assert ours.read_text() == usual.read_text().replace('"my-pipeline"', f'"{image}"')
+
+
+@pytest.mark.parametrize("less", range(0, 36, 3))
+def test_the_longest_answers_fit_their_lines(render: Render, rendered_daily: Path, less: int) -> None:
+    longest = {
+        "repository": "r" * (100 - less),
+        "project": "p" * (40 - less),
+        "pipeline": "q" * 10,
+        "description": "'\"" * ((60 - less) // 2),
+        "owner": "o" * (39 - less),
+        "email": "e" * (93 - less) + "@gov.uk",
+        "schedule": "1" + ",1" * (35 - less // 2) + " * * * *",
+        "output": "s3://" + "b" * 63 + "/" + "k" * (11 - less // 4),
+    }
+    check_files(render(**longest), rendered_daily)
 
 
 QUESTIONS = [

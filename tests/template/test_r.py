@@ -104,7 +104,7 @@ def test_the_lock_file_is_complete(rendered_r: Path) -> None:
 
 def test_a_repository_of_packages_that_is_none_is_refused(render: Render) -> None:
     for cran in ("cran.example.com", 'https://a"b', "https://a b", "https://a/", "file:///a", "https://a\n"):
-        with pytest.raises(ValueError, match=r"Like https://cran\.example\.com"):
+        with pytest.raises(ValueError, match=r"https://cran\.example\.com"):
             render(language="r", cran_repository=cran)
 
 

@@ -111,9 +111,11 @@ def build(
     started = time.monotonic()
     base_image = base_image or os.environ.get("DAGKIT_BASE_IMAGE") or None
     arguments = {dockerfile.BASE_IMAGE: base_image} if base_image else {}
-    if pipeline.language == "r" and (cran := os.environ.get(CRAN_OVERRIDE)):
+    path = pipeline.root / "Dockerfile"
+    asks = path.is_file() and f"ARG {CRAN_OVERRIDE}" in path.read_text(encoding="utf-8")
+    if asks and (cran := os.environ.get(CRAN_OVERRIDE)):
         arguments[CRAN_OVERRIDE] = cran
-    plan = dockerfile.read(pipeline.root / "Dockerfile", target, arguments)
+    plan = dockerfile.read(path, target, arguments)
     tag = names.local_image(pipeline.repository, target)
     ignore = pipeline.root / ".dockerignore"
     patterns = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []

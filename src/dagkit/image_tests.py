@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dagkit import dockerfile
@@ -14,8 +16,6 @@ from dagkit.image_checks import ENVIRONMENT
 from dagkit.names import dag_id
 
 if TYPE_CHECKING:
-    from docker.models.containers import Container
-
     from dagkit.pipeline import Pipeline
 
 STAGE = "test"
@@ -47,17 +47,18 @@ def run_in_image(
     """
     client = docker_client()
 
-    from docker.errors import APIError
+    from docker.errors import APIError, NotFound
 
     # tests may be silent for longer than an answer of the engine may take
     client.api.timeout = None  # type: ignore[assignment]  # None is "for ever", which its stub leaves out
-    container: Container | None = None
+    name = f"dagkit-test-{secrets.token_hex(6)}"
     try:
         config = client.images.get(tag).attrs["Config"]
         command = list(arguments) if config.get("Entrypoint") else [*(config.get("Cmd") or ()), *arguments]
         container = client.containers.create(
             tag,
             command if arguments else None,
+            name=name,
             environment=ENVIRONMENT | ({"FORCE_COLOR": "1"} if colour else {}),
             labels={LABEL_PIPELINE: dag_id(pipeline.project, pipeline.name)},
             **confinement(POD_USER),
@@ -73,8 +74,9 @@ def run_in_image(
             fix='End that stage with what runs the tests: ENTRYPOINT ["python", "-m", "pytest"]',
         ) from error
     finally:
-        if container is not None:
-            container.remove(force=True)
+        # by its name: it may be there although an interrupt came before the engine's answer did
+        with suppress(NotFound):
+            client.api.remove_container(name, force=True)
         client.close()
 
 

@@ -65,7 +65,10 @@ def containers() -> list[str]:
     """The containers of these tests that are there, running or not."""
     client = docker_client()
     try:
-        return [str(container.id) for container in client.containers.list(all=True, filters={"label": LABEL})]
+        return [
+            str(container.id)
+            for container in client.containers.list(True, filters={"label": LABEL}, ignore_removed=True)
+        ]
     finally:
         client.close()
 

@@ -305,3 +305,72 @@ def test_a_stamp_knows_its_file_and_any_edit_of_it() -> None:
 )
 def test_only_addresses_on_github_get_a_link(address: str, known: str | None) -> None:
     assert slug(address) == known
+
+
+@pytest.fixture
+def on_github(submitting: Submitting) -> dict[str, str]:
+    """The DAG repository at its address on GitHub: git alone is told where that really is."""
+    return {
+        "DAGKIT_DAG_REPOSITORY": "",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{submitting.dags.as_uri()}.insteadOf",
+        "GIT_CONFIG_VALUE_0": ADDRESS,
+    }
+
+
+ADDRESS = "https://github.com/moj-analytical-services/airflow.git"
+GH = """#!/bin/bash
+echo "$*" >> {log}
+case "$1 $2" in
+  "auth status") exit {logged_in} ;;
+  "pr list") [ ! -e {opened} ] || echo https://github.com/moj-analytical-services/airflow/pull/7 ;;
+  "pr create") touch {opened}; echo https://github.com/moj-analytical-services/airflow/pull/7 ;;
+esac
+"""
+
+
+def gh(folder: Path, logged_in: bool) -> dict[str, str]:
+    """GitHub's command line as far as a submission calls it: it writes down its arguments."""
+    program = folder / "gh-bin/gh"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(
+        GH.format(log=folder / "gh.log", opened=folder / "opened", logged_in=int(not logged_in))
+    )
+    program.chmod(0o755)
+    return {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+
+
+def test_where_gh_is_logged_in_it_opens_the_pull_request_once(
+    submitting: Submitting, on_github: dict[str, str], tmp_path: Path
+) -> None:
+    env = on_github | gh(tmp_path, logged_in=True)
+    opened = submitting.submit("--yes", "--to", ADDRESS, env=env)
+    assert opened.returncode == 0, opened.stderr
+    assert "pull request: https://github.com/moj-analytical-services/airflow/pull/7" in opened.stdout
+    git(submitting.pipeline, "tag", "v1.1.0")
+    assert "airflow/pull/7" in submitting.submit("--yes", "--to", ADDRESS, env=env).stdout
+    calls = (tmp_path / "gh.log").read_text().splitlines()
+    created = [call for call in calls if call.startswith("pr create")]
+    assert len(created) == 1
+    assert f"--repo moj-analytical-services/airflow --head {BRANCH} --base main" in created[0]
+    assert "--title stats.daily v1.0.0 in dev" in created[0]
+
+
+def test_where_gh_is_not_logged_in_it_prints_the_link(
+    submitting: Submitting, on_github: dict[str, str], tmp_path: Path
+) -> None:
+    done = submitting.submit("--yes", "--to", ADDRESS, env=on_github | gh(tmp_path, logged_in=False))
+    assert done.returncode == 0, done.stderr
+    link = "https://github.com/moj-analytical-services/airflow/compare/main...dagkit/dev/stats.daily?expand=1"
+    assert link in done.stdout
+
+
+def test_online_an_image_that_is_not_in_ecr_is_not_submitted(
+    submitting: Submitting, moto_server: str
+) -> None:
+    account = {"AWS_ACCESS_KEY_ID": "189157455002", "AWS_SECRET_ACCESS_KEY": "test"}
+    env = {"AWS_ENDPOINT_URL": moto_server, "AWS_DEFAULT_REGION": "eu-west-1", **account}
+    refused = submitting.submit("--yes", "--online", env=env)
+    assert refused.returncode == 1
+    assert "daily-stats:v1.0.0" in refused.stdout
+    assert set(submitting.branches()) == {"main"}

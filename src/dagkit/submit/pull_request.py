@@ -44,7 +44,7 @@ def ensure(url: str, branch: str, base: str, title: str, body: str) -> PullReque
     if repository is None:
         return PullRequest(None, open=False)
     link = f"https://github.com/{repository}/compare/{quote(base)}...{quote(branch)}?expand=1&title={quote(title)}"
-    if not _gh("auth", "status", "--hostname", "github.com"):
+    if _gh("auth", "status", "--hostname", "github.com") is None:
         return PullRequest(link, open=False)
     known = _gh("pr", "list", "--repo", repository, "--head", branch, "--json", "url", "--jq", ".[].url")
     if known is not None and known.strip():
@@ -63,5 +63,4 @@ def _gh(*words: str) -> str | None:
     done = subprocess.run(
         ["gh", *words], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
-    # `gh auth status` says what it has to say on either stream, by version
-    return (done.stdout or done.stderr or "yes") if done.returncode == 0 else None
+    return done.stdout if done.returncode == 0 else None

@@ -27,8 +27,9 @@ def image_name(repository_name: str) -> str:
     return repository_name.lower().replace("_", "-")
 
 
+@pytest.mark.parametrize("language", ["python", "r"])
 def test_a_release_leaves_an_image_that_can_be_pulled_and_run(
-    run_generated: RunWorkflow, image_repository: Path, repository_name: str, ecr: Ecr
+    language: str, run_generated: RunWorkflow, image_repository: Path, repository_name: str, ecr: Ecr
 ) -> None:
     stand_ins = StandIns(ecr)
     run = run_generated("release.yml", released(image_repository), stand_ins)

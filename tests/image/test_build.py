@@ -121,7 +121,8 @@ def test_a_step_that_fails_shows_its_line_and_what_to_do(
 
 def test_a_step_that_fails_shows_the_last_lines_it_wrote(small: Make) -> None:
     with pytest.raises(DagkitError) as failed:
-        build(small("RUN seq 100 && echo the reason && exit 1"))  # one stream: two may be mixed
+        # one stream: two may be mixed. And a pause: an engine may stop reading when the step ends
+        build(small("RUN seq 100 && echo the reason && sleep 1 && exit 1"))
     shown = [line.strip() for line in failed.value.what.splitlines() if line.startswith("  | ")]
     assert shown[-1] == "| the reason"
     assert shown[-2] == "| 100"

@@ -86,7 +86,7 @@ def test_a_pipeline_is_made_submitted_merged_reviewed_deployed_and_runs_as_deplo
     assert did(aws) == MAY
 
     # and what Airflow will read, read from where Airflow reads it
-    s3 = boto3.client("s3", region_name="eu-west-1")
+    s3 = aws.client("s3")
     deployed = s3.get_object(Bucket="airflow-dags-dev", Key=DAG)["Body"].read()
     assert deployed == (clone / "environments/dev" / DAG).read_bytes()
     assert b'RELEASE = "v1.0.0"' in deployed

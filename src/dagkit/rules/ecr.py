@@ -20,7 +20,7 @@ class Ecr:
         import boto3
 
         self._registry = registry
-        self._client: Any = boto3.client("ecr", region_name=registry.region)
+        self._client: Any = boto3.session.Session().client("ecr", region_name=registry.region)
         self._known: dict[str, bool | None] = {}
 
     def __call__(self, image: str) -> bool | None:

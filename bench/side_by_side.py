@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import time
@@ -14,9 +15,14 @@ Run = Callable[[], None]
 def command(words: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None = None) -> Run:
     """A command as something to time; a failure ends the benchmark with what it said."""
 
+    # compiled modules are kept, as they are where dagkit is installed
+    settings = {
+        name: value for name, value in (env or os.environ).items() if name != "PYTHONDONTWRITEBYTECODE"
+    }
+
     def run() -> None:
         done = subprocess.run(
-            [str(word) for word in words], cwd=cwd, env=env, capture_output=True, text=True, check=False
+            [str(word) for word in words], cwd=cwd, env=settings, capture_output=True, text=True, check=False
         )
         if done.returncode:
             raise SystemExit(

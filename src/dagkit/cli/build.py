@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dagkit.cli import ui
+from dagkit.cli import terminal
 from dagkit.text import human_size, human_time, shorten
 
 if TYPE_CHECKING:
@@ -49,12 +49,12 @@ def build(
             built = image.build(
                 pipeline, target=target, base_image=base_image, no_cache=no_cache, on_event=on_event
             )
-        ui.say(f"Built {ui.styled(built.tag, 'bold')} in {human_time(built.seconds)}")
+        terminal.say(f"Built {terminal.styled(built.tag, 'bold')} in {human_time(built.seconds)}")
     checked: tuple[Check, ...] = ()
     if checks and target == "final":
         checked = check_image(built.tag, pipeline=dag_id(pipeline.project, pipeline.name))
     if as_json:
-        ui.print_json({"image": asdict(built), "checks": [asdict(check) for check in checked]})
+        terminal.print_json({"image": asdict(built), "checks": [asdict(check) for check in checked]})
     else:
         _show_size(built)
         _show_checks(checked)
@@ -66,23 +66,25 @@ def _show_size(built: BuiltImage) -> None:
     base = sum(layer.size for layer in built.layers if layer.base)
     rows = [(base, "the base image")] if base else []
     rows += [(layer.size, layer.instruction) for layer in built.layers if not layer.base]
-    ui.say(f"\n{ui.styled('Size by layer', 'bold')}")
+    terminal.say(f"\n{terminal.styled('Size by layer', 'bold')}")
     for size, instruction in (*rows, (built.size, "altogether")):
-        ui.say(f"  {human_size(size):>8}  {shorten(instruction, ui.width() - 12)}")
+        terminal.say(f"  {human_size(size):>8}  {shorten(instruction, terminal.width() - 12)}")
 
 
 def _show_checks(checks: Sequence[Check]) -> None:
     if not checks:
         return
-    ui.say(f"\n{ui.styled('On the cluster', 'bold')}")
+    terminal.say(f"\n{terminal.styled('On the cluster', 'bold')}")
     longest = max(len(check.name) for check in checks)
     for check in checks:
         word, *style = {True: ("pass", "green"), False: ("FAIL", "red", "bold"), None: ("  - ", "dim")}[
             check.passed
         ]
-        ui.say(f"  {ui.styled(word, *style)}  {check.name:<{longest}}  {check.seen}")
+        terminal.say(f"  {terminal.styled(word, *style)}  {check.name:<{longest}}  {check.seen}")
         if check.fix:
-            ui.say(f"        what to do: {check.fix}")
+            terminal.say(f"        what to do: {check.fix}")
     failed = sum(check.passed is False for check in checks)
     if failed:
-        ui.say(f"\n{failed} of {len(checks)} checks failed: the cluster would not run this image as it is.")
+        terminal.say(
+            f"\n{failed} of {len(checks)} checks failed: the cluster would not run this image as it is."
+        )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dagkit.cli import ui
+from dagkit.cli import terminal
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -24,22 +24,22 @@ def doctor(
 
     found = examine(path)
     if as_json:
-        ui.print_json(found)
+        terminal.print_json(found)
         return 0 if found.ready else 1
     longest = max(len(finding.name) for finding in found.findings)
     margin = " " * (longest + 10)
-    ui.say(ui.styled(found.machine, "bold"))
+    terminal.say(terminal.styled(found.machine, "bold"))
     for finding in found.findings:
         word, *style = WORDS[finding.state]
-        ui.say(f"  {ui.styled(word, *style)}  {finding.name:<{longest}}  {finding.seen}")
+        terminal.say(f"  {terminal.styled(word, *style)}  {finding.name:<{longest}}  {finding.seen}")
         if finding.means:
-            ui.say(f"{margin}{finding.means}")
+            terminal.say(f"{margin}{finding.means}")
         if finding.fix:
-            ui.say(f"{margin}what to do: {ui.styled(finding.fix, 'bold')}")
+            terminal.say(f"{margin}what to do: {terminal.styled(finding.fix, 'bold')}")
     if found.engine:
-        ui.say(f"\ndagkit run uses the engine {ui.styled(found.engine, 'bold')}: {found.why}.")
+        terminal.say(f"\ndagkit run uses the engine {terminal.styled(found.engine, 'bold')}: {found.why}.")
     else:
-        ui.say(f"\ndagkit run has no engine here: {found.why}.")
+        terminal.say(f"\ndagkit run has no engine here: {found.why}.")
     if not found.ready:
-        ui.say("Not everything that dagkit run needs is there.")
+        terminal.say("Not everything that dagkit run needs is there.")
     return 0 if found.ready else 1

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dagkit.cli import ui
+from dagkit.cli import terminal
 from dagkit.errors import UsageError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -45,7 +45,7 @@ def new(
     answers = {**_from_file(data_file), **_given(data or [])}
     if dest is not None:
         scaffold.check_free(dest)
-    can_ask = ui.can_ask()
+    can_ask = terminal.can_ask()
     made = scaffold.new(
         dest,
         scaffold.source(template, version),
@@ -54,19 +54,21 @@ def new(
         rename=_another if can_ask else None,
     )
     if not (can_ask or defaults):
-        ui.note("note: there is no terminal to ask in, so questions without an answer got their defaults")
+        terminal.note(
+            "note: there is no terminal to ask in, so questions without an answer got their defaults"
+        )
     for remark in made.notes:
-        ui.note(f"note: {remark}")
-    folder = ui.shell_path(made.root)
+        terminal.note(f"note: {remark}")
+    folder = terminal.shell_path(made.root)
     enter = "" if made.root.resolve() == Path.cwd() else f"cd {folder} && "
     from_template = f", from version {made.version} of the template" if made.version else ""
-    ui.say(f"Made {ui.styled(folder, 'bold')}: {made.files} files{from_template}.")
+    terminal.say(f"Made {terminal.styled(folder, 'bold')}: {made.files} files{from_template}.")
     begin = "git add --all" if (made.root / ".git").exists() else "git init && git add --all"
-    ui.say(f'  keep it:  {enter}{begin} && git commit -m "Start from the template"')
+    terminal.say(f'  keep it:  {enter}{begin} && git commit -m "Start from the template"')
     if made.answers.get("kind", "image") == "image":
-        ui.say("  try it:   dagkit run      (what this machine can do: dagkit doctor)")
+        terminal.say("  try it:   dagkit run      (what this machine can do: dagkit doctor)")
     else:
-        ui.say("  check it: dagkit validate")
+        terminal.say("  check it: dagkit validate")
 
 
 def _given(pairs: list[str]) -> dict[str, Any]:
@@ -96,4 +98,4 @@ def _from_file(path: Path | None) -> dict[str, Any]:
 
 def _another(taken: Path) -> Path:
     """Another folder, as the one that the answers name is taken: the answers are not lost."""
-    return Path.cwd() / str(typer.prompt(f"{ui.shell_path(taken)} is taken. Another folder"))
+    return Path.cwd() / str(typer.prompt(f"{terminal.shell_path(taken)} is taken. Another folder"))

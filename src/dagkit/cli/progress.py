@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dagkit.cli import ui
+from dagkit.cli import terminal
 from dagkit.text import human_time, shorten
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def build_progress(*, cached: bool = True) -> Iterator[Callable[[BuildEvent], No
     Args:
         cached: Show steps whose result was there already, too.
     """
-    if not ui.is_terminal():
+    if not terminal.is_terminal():
         plain = _Plain(cached=cached)
         try:
             yield plain

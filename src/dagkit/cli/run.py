@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dagkit.cli import ui
+from dagkit.cli import terminal
 from dagkit.text import human_time
 
 if TYPE_CHECKING:
@@ -77,14 +77,14 @@ def run(
         )
     )
     # what a program reads goes to standard output alone
-    face = Face(ui.note if as_json or suggest_role else ui.say)
+    face = Face(terminal.note if as_json or suggest_role else terminal.say)
     face.head(plan)
 
     def after(record: RunRecord, aws: LocalAWS) -> None:
         face.report(record)
         role = suggest_role_of(plan, aws) if suggest_role else None
         if as_json:
-            ui.print_json({**record.as_json(), **({"suggested_role": role} if role else {})})
+            terminal.print_json({**record.as_json(), **({"suggested_role": role} if role else {})})
         elif role:
             _print_role(plan, record, role)
         sys.stdout.flush()
@@ -111,7 +111,7 @@ class Face:
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Show a clock while nothing else is shown."""
-        if self._out is not ui.say or not ui.is_terminal():
+        if self._out is not terminal.say or not terminal.is_terminal():
             yield
             return
         from rich.console import Console
@@ -135,17 +135,17 @@ class Face:
         """What is going to run."""
         learning = "" if plan.options.enforce else ", not enforced: everything is allowed"
         self._out(
-            f"{ui.styled(plan.dag_id, 'bold')} in {plan.options.environment}, on the engine {plan.engine},"
+            f"{terminal.styled(plan.dag_id, 'bold')} in {plan.options.environment}, on the engine {plan.engine},"
             f" as {plan.role.name}{learning}"
         )
 
     def say(self, text: str) -> None:
         """Progress."""
-        self._out(ui.styled(text, "dim"))
+        self._out(terminal.styled(text, "dim"))
 
     def note(self, task: str | None, text: str) -> None:
         """Something is different here."""
-        self._out(ui.styled(f"{self._name(task)}note: {text}" if task else f"note: {text}", "yellow"))
+        self._out(terminal.styled(f"{self._name(task)}note: {text}" if task else f"note: {text}", "yellow"))
 
     def loaded(self, tasks: Sequence[str]) -> None:
         """The DAG has been loaded."""
@@ -155,7 +155,7 @@ class Face:
         """A task starts."""
         again = f" (try {attempt})" if attempt > 1 else ""
         self._doing(f"running {task}{again}")
-        self._out(f"{self._name(task)}{ui.styled(f'started{again}', 'dim')}")
+        self._out(f"{self._name(task)}{terminal.styled(f'started{again}', 'dim')}")
 
     def log(self, task: str, line: str) -> None:
         """A task wrote a line."""
@@ -172,19 +172,19 @@ class Face:
         words = f"{state_word(attempt.state)} after {human_time(attempt.seconds)}"
         words = ": ".join([words, ", ".join(why)] if why else [words])
         words += "; it is tried again at once" if attempt.state == "up_for_retry" else ""
-        self._out(f"{self._name(task)}{mark(attempt.state, ui.styled)} {words}")
+        self._out(f"{self._name(task)}{mark(attempt.state, terminal.styled)} {words}")
 
     def report(self, record: RunRecord) -> None:
         """What happened."""
         from dagkit.local.report import lines
 
         self._end_clock()
-        for line in lines(record, ui.styled, Path.cwd()):
+        for line in lines(record, terminal.styled, Path.cwd()):
             self._out(line)
 
     def airflow(self, line: str) -> None:
         """A line of Airflow's own log."""
-        self._out(ui.styled(f"airflow | {line}", "dim"))
+        self._out(terminal.styled(f"airflow | {line}", "dim"))
 
     def keeping(self, text: str) -> None:
         """What to do while local AWS is kept."""
@@ -192,7 +192,7 @@ class Face:
 
     def _name(self, task: str | None) -> str:
         self._width = max(self._width, len(task or ""))
-        return f"{ui.styled((task or '').ljust(self._width), 'bold')} | "
+        return f"{terminal.styled((task or '').ljust(self._width), 'bold')} | "
 
     def _doing(self, text: str) -> None:
         if self._status is not None:
@@ -214,11 +214,11 @@ def suggest_role_of(plan: Plan, aws: LocalAWS) -> dict[str, Any]:
 def _print_role(plan: Plan, record: RunRecord, role: dict[str, Any]) -> None:
     import yaml
 
-    place = ui.shell_path(plan.role.path)
+    place = terminal.shell_path(plan.role.path)
     if not record.passed:
-        ui.note("\nThe run failed, so the role below lacks what the tasks would have done after that.")
-    ui.note(f"\nThe smallest role that is enough for this run; it goes into {place}:")
-    ui.say(yaml.safe_dump(role, sort_keys=False).rstrip())
+        terminal.note("\nThe run failed, so the role below lacks what the tasks would have done after that.")
+    terminal.note(f"\nThe smallest role that is enough for this run; it goes into {place}:")
+    terminal.say(yaml.safe_dump(role, sort_keys=False).rstrip())
 
 
 def _keep(record: RunRecord, aws: LocalAWS, face: Face) -> None:

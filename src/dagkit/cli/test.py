@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dagkit.cli import ui
+from dagkit.cli import terminal
 from dagkit.errors import UsageError
 from dagkit.text import human_time
 
@@ -48,11 +48,13 @@ def test(
             f"There is no engine '{engine}'{closest(engine, ENGINES)}", fix=f"Engines: {', '.join(ENGINES)}"
         )
     if engine == "process":
-        return image_tests.run_in_environment(pipeline, arguments or (), ui.note)
+        return image_tests.run_in_environment(pipeline, arguments or (), terminal.note)
     with build_progress(cached=False) as on_event:
         built = image.build(pipeline, target=image_tests.STAGE, base_image=base_image, on_event=on_event)
-    ui.say(f"Built {ui.styled(built.tag, 'bold')} in {human_time(built.seconds)}; its tests:")
-    return image_tests.run_in_image(pipeline, built.tag, arguments or (), _write, colour=ui.is_terminal())
+    terminal.say(f"Built {terminal.styled(built.tag, 'bold')} in {human_time(built.seconds)}; its tests:")
+    return image_tests.run_in_image(
+        pipeline, built.tag, arguments or (), _write, colour=terminal.is_terminal()
+    )
 
 
 def _write(chunk: bytes) -> None:

@@ -135,8 +135,8 @@ class Face:
         """What is going to run."""
         learning = "" if plan.options.enforce else ", not enforced: everything is allowed"
         self._out(
-            f"{terminal.styled(plan.dag_id, 'bold')} in {plan.options.environment}, on the engine {plan.engine},"
-            f" as {plan.role.name}{learning}"
+            f"{terminal.styled(plan.dag_id, 'bold')} in {plan.options.environment},"
+            f" on the engine {plan.engine}, as {plan.role.name}{learning}"
         )
 
     def say(self, text: str) -> None:

@@ -84,6 +84,10 @@ DAGS: dict[str, Case] = {
         {DAG_PATH: DAG.replace('    dag_id="example.daily",\n', '    "daily",\n')},
     ),
     "an owner that is nobody": ("DK204", in_dag('default_args={"owner": "airflow"},')),
+    "the owner of a template's default answers": (
+        "DK204",
+        in_dag('default_args={"owner": "your-github-username"},'),
+    ),
     "an empty owner": ("DK204", in_dag('default_args=dict(owner=" "),')),
     "so many days ago": (
         "DK206",

@@ -31,7 +31,7 @@ def told(report: Report) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["airflow", "dags"])
 def test_the_other_templates_keep_every_rule_too(kind: str, tmp_path: Path, airflow: Loader) -> None:
-    report = check(generate(tmp_path / "made", kind=kind), airflow)
+    report = check(generate(tmp_path / "made", kind=kind, owner="octocat"), airflow)
     assert told(report) == []
     assert report.dags == 1
 

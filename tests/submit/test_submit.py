@@ -38,7 +38,9 @@ def test_promotion_to_prod_uses_prods_role_and_warns_what_dev_never_ran(submitti
     assert done.returncode == 0, done.stderr
     branch = "dagkit/prod/stats.daily"
     assert 'ENVIRONMENT = "prod"' in submitting.file(branch, DAG.replace("/dev/", "/prod/"))
-    assert "octocat/prod/" in submitting.file(branch, "environments/prod/roles/airflow_prod_stats_daily.yaml")
+    assert "octocat/daily/prod/" in submitting.file(
+        branch, "environments/prod/roles/airflow_prod_stats_daily.yaml"
+    )
     assert "DK504" in done.stdout
 
 
@@ -128,7 +130,7 @@ def test_a_file_that_dagkit_did_not_put_there_is_replaced_only_when_asked(submit
 
 
 def test_what_the_rules_refuse_is_not_submitted(submitting: Submitting) -> None:
-    submitting.change("airflow/roles/dev/daily.yaml", "octocat/dev/*", "octocat/prod/*")
+    submitting.change("airflow/roles/dev/daily.yaml", "octocat/daily/dev/*", "octocat/daily/prod/*")
     submitting.submit("--yes", "--environment", "prod")
     submitting.merge("dagkit/prod/stats.daily")
     before = submitting.branches()

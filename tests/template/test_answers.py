@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from jinja2.sandbox import SandboxedEnvironment
 
 from dagkit import names
-from tests.template.conftest import REPOSITORY
+from tests.template.conftest import REPOSITORY, Render
 
 Problem = Callable[..., str | None]
 
@@ -190,6 +190,16 @@ def test_an_answer_is_refused_with_what_would_be_taken(
     assert said is not None
     assert question in said
     assert message in " ".join(said.split())
+
+
+def test_two_pipelines_of_one_owner_write_to_folders_of_their_own(render: Render) -> None:
+    longest = {"project": "p", "owner": "Octo-" + "o" * 34}
+    folders = []
+    for pipeline in ("one", "two", "q" * 49):
+        made = render(pipeline=pipeline, **longest)
+        folders.append(yaml.safe_load((made / ".copier-answers.yml").read_text())["output"])
+    everyone = f"s3://alpha-everyone/airflow-example/octo-{'o' * 34}"
+    assert folders == [f"{everyone}/one", f"{everyone}/two", f"{everyone}/qqqq"]
 
 
 def test_nothing_is_written_when_an_answer_is_refused(template: Path, tmp_path: Path) -> None:

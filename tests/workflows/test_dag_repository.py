@@ -99,7 +99,7 @@ def test_a_broken_rule_is_shown_on_its_line_and_the_review_is_one_comment(
     opened = repository.proposed(
         {
             DAG: bad,
-            ROLE: role.replace("octocat/dev/*", "*"),
+            ROLE: role.replace("octocat/write_and_copy/dev/*", "*"),
             "uv.toml": 'index-url = "http://127.0.0.1:1/"\n',
         },
         api_url=github.url,
@@ -169,14 +169,14 @@ def test_slack_is_told_once_and_its_message_is_kept_up_to_date(
 ) -> None:
     repository.machine["DAGKIT_SLACK_URL"] = slack.url
     role = (repository.root / ROLE).read_text()
-    opened = repository.proposed({ROLE: role.replace("octocat/dev/*", "*")})
+    opened = repository.proposed({ROLE: role.replace("octocat/write_and_copy/dev/*", "*")})
     run = repository.run("notify.yml", opened, StandIns(), SECRETS)
     assert run.conclusion == "success", run
     [message] = slack.said
     assert message["text"].startswith("Needs approval: moj-analytical-services/my-pipeline #7")
     assert "alpha-everyone/airflow-example/*" in json.dumps(message)
 
-    merged = repository.proposed({ROLE: role.replace("octocat/dev/*", "o/*")}, action="closed")
+    merged = repository.proposed({ROLE: role.replace("octocat/write_and_copy/dev/*", "o/*")}, action="closed")
     run = repository.run("notify.yml", merged, StandIns(), SECRETS)
     assert run.conclusion == "success", run
     [message] = slack.said
@@ -189,7 +189,7 @@ def test_slack_being_down_fails_nothing_and_is_said(repository: DagRepository, s
     repository.machine["DAGKIT_SLACK_URL"] = slack.url
     slack.broken["*"] = "500"
     role = (repository.root / ROLE).read_text()
-    opened = repository.proposed({ROLE: role.replace("octocat/dev/*", "*")})
+    opened = repository.proposed({ROLE: role.replace("octocat/write_and_copy/dev/*", "*")})
     run = repository.run("notify.yml", opened, StandIns(), SECRETS)
     assert run.conclusion == "success", run
     assert "::warning title=Slack::Nobody was told on Slack" in run.log

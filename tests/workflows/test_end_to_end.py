@@ -25,10 +25,10 @@ iam_role_name: airflow_dev_stats_daily
 s3:
   read_only: [alpha-inputs/in/*]
   write_only: [alpha-inputs/log/*]
-  read_write: [alpha-everyone/airflow-example/octocat/dev/*]
+  read_write: [alpha-everyone/airflow-example/octocat/daily/dev/*]
   deny: [alpha-inputs/in/secret/*]
 """
-OUTPUT = "airflow-example/octocat/dev"
+OUTPUT = "airflow-example/octocat/daily/dev"
 MAY = {
     *(("get", "alpha-inputs", "in"),),
     *((did, "alpha-inputs", "log") for did in ("put", "delete")),
@@ -112,7 +112,10 @@ def did(aws: LocalAWS) -> set[tuple[str, str, str]]:
     done = set()
     for bucket, folder in [
         *(("alpha-inputs", name) for name in ("in", "in/secret", "log", "elsewhere")),
-        *(("alpha-everyone", name) for name in (OUTPUT, "airflow-example/octocat/prod", "airflow-example")),
+        *(
+            ("alpha-everyone", name)
+            for name in (OUTPUT, "airflow-example/octocat/daily/prod", "airflow-example")
+        ),
         ("airflow-dags-dev", "dags"),
     ]:
         key = f"{folder}/x"

@@ -14,7 +14,14 @@ from dagkit.rules.base import Edit, Finding, Place, Rule
 from dagkit.rules.facts import Call, Dag, DagFile, PythonModule
 from dagkit.rules.values import ABSENT, UNKNOWN, Missing, Scope, is_text
 
-PLACEHOLDER_OWNERS = ("", "airflow", "owner", "default", "unknown")
+PLACEHOLDER_OWNERS = (
+    "",
+    "airflow",
+    "owner",
+    "default",
+    "unknown",
+    "your-github-username",
+)  # the last: copier.yml
 PRESETS = (
     "@once",
     "@continuous",

@@ -12,10 +12,16 @@ main <- function(work) {
     wrong_variable = function(error) ended_by(conditionMessage(error), 2L),
     s3_failed = function(error) ended_by(conditionMessage(error), 1L),
     error = function(error) ended_by(paste0(conditionMessage(error), where(error)), 1L),
-    # the Dockerfile's STOPSIGNAL is SIGINT, which R takes as an interrupt
-    interrupt = function(signal) ended_by("stopped by SIGINT", 130L)
+    interrupt = function(signal) stopped()
   )
   quit(save = "no", status = status)
+}
+
+# Ctrl-C, or a container that the cluster stops. R has no function for SIGTERM, which the cluster
+# means: the Dockerfile's STOPSIGNAL makes it SIGINT for the first process of the container.
+stopped <- function() {
+  first <- Sys.getpid() == 1L
+  if (first) ended_by("stopped by SIGTERM", 143L) else ended_by("stopped by SIGINT", 130L)
 }
 
 ended_by <- function(sentence, status) {
@@ -43,7 +49,10 @@ path_of <- function(name) {
   path <- value_of(name)
   if (!grepl("\\As3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?s:.*)[^/]\\z", path, perl = TRUE)) {
     wrong_variable(
-      name, " is ", quoted(path), ", but must be a file in S3, such as s3://bucket/folder/file.txt"
+      name,
+      " is ",
+      quoted(path),
+      ", but must be a file in S3, such as s3://bucket/folder/file.txt"
     )
   }
   path

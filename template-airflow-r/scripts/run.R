@@ -6,7 +6,9 @@
 # Its exit code is 0 when that is done, 1 when S3 refused or could not be reached, and 2 when a
 # variable is missing or wrong.
 
-for (file in list.files("R", pattern = "[.]R$", full.names = TRUE)) source(file)
+for (file in list.files("R", pattern = "[.]R$", full.names = TRUE)) {
+  source(file)
+}
 
 main(function() {
   task <- value_of("RUN")

@@ -4,7 +4,9 @@
 #
 # Its exit codes are those of run.R.
 
-for (file in list.files("R", pattern = "[.]R$", full.names = TRUE)) source(file)
+for (file in list.files("R", pattern = "[.]R$", full.names = TRUE)) {
+  source(file)
+}
 
 main(function() {
   from <- path_of("FROM")

@@ -1,6 +1,8 @@
 # testthat runs this before the tests: it loads the functions of R/, and makes an S3 to test with.
 
-for (file in list.files("../../R", pattern = "[.]R$", full.names = TRUE)) source(file)
+for (file in list.files("../../R", pattern = "[.]R$", full.names = TRUE)) {
+  source(file)
+}
 
 # In one test: `aws` is tests/testthat/bin/aws, which keeps "S3" in a folder. Returns that folder.
 local_s3 <- function(bucket = "my-bucket", frame = parent.frame()) {

@@ -19,7 +19,8 @@ test_that("copy makes the same object", {
   writeLines("hello", file.path(s3, "my-bucket/from.txt"))
   ran <- run_script("scripts/run.R", copy_)
   expect_equal(
-    ran$out, "copied 6 bytes from s3://my-bucket/from.txt to s3://my-bucket/folder/to.txt"
+    ran$out,
+    "copied 6 bytes from s3://my-bucket/from.txt to s3://my-bucket/folder/to.txt"
   )
   expect_equal(ran$code, 0)
   expect_equal(readLines(file.path(s3, "my-bucket/folder/to.txt")), "hello")

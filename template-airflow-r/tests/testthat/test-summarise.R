@@ -11,7 +11,8 @@ test_that("each court has one row", {
 test_that("a column that is missing or wrong is named", {
   expect_error(summarise_hearings(data.frame(court = "Leeds")), "no column called minutes")
   expect_error(
-    summarise_hearings(data.frame(court = "Leeds", minutes = "long")), "minutes holds something"
+    summarise_hearings(data.frame(court = "Leeds", minutes = "long")),
+    "minutes holds something"
   )
 })
 

@@ -98,6 +98,19 @@ def r_base_image() -> str:
     return _base_image("r", "DAGKIT_TEST_R_IMAGE")
 
 
+@pytest.fixture
+def language() -> str:
+    """The language of a test's pipeline; ``both_languages`` of tests/harness/languages.py gives each."""
+    return "python"
+
+
+@pytest.fixture
+def base_image(language: str, request: pytest.FixtureRequest) -> str:
+    """The tag of the image that stands in for what this language's images build on."""
+    tag: str = request.getfixturevalue(f"{language}_base_image")
+    return tag
+
+
 @pytest.fixture(scope="session")
 def airflow_211() -> Path:
     """The python of an environment with Airflow 2.11 and its Kubernetes provider."""

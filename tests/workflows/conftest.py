@@ -34,22 +34,14 @@ def repository_name() -> Iterator[str]:
 
 
 @pytest.fixture
-def language() -> str:
-    """The language of the pipeline; a test of both says so with ``parametrize``."""
-    return "python"
-
-
-@pytest.fixture
-def image_repository(
-    tmp_path: Path, repository_name: str, language: str, request: pytest.FixtureRequest
-) -> Path:
+def image_repository(tmp_path: Path, repository_name: str, language: str, base_image: str) -> Path:
     """An image repository, committed and tagged v1.2.3."""
     made = generate(
         tmp_path / "repository",
         repository=repository_name,
         language=language,
         customise=True,
-        base_image=request.getfixturevalue(f"{language}_base_image"),
+        base_image=base_image,
     )
     commit_all(made, tag="v1.2.3")
     return made

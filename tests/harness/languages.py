@@ -1,0 +1,10 @@
+"""The languages that pipelines are written in: what is promised of one is tested on both."""
+
+from __future__ import annotations
+
+import pytest
+
+LANGUAGES = ("python", "r")
+
+both_languages = pytest.mark.parametrize("language", LANGUAGES)
+"""Runs a test with a pipeline in each language; without it, the fixture ``language`` gives Python."""

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -121,37 +121,56 @@ def migrated_database(say: Callable[[str], None]) -> Path:
         DagkitError: Airflow is not installed, or could not make it.
     """
     airflow = airflow_version()
-    kept = cache() / f"airflow-{airflow}.db"
+    return kept_database(f"airflow-{airflow}", airflow, sys.executable, [["db", "migrate"]], say)
+
+
+def kept_database(
+    name: str, airflow: str, python: str, commands: Sequence[Sequence[str]], say: Callable[[str], None]
+) -> Path:
+    """A database that commands of Airflow make, once on this machine.
+
+    Args:
+        name: What it is kept as.
+        airflow: The version of Airflow.
+        python: The Python of Airflow's environment.
+        commands: What comes after ``airflow``, one after the other.
+        say: Told when it has to be made.
+
+    Raises:
+        DagkitError: Airflow could not make it.
+    """
+    kept = cache() / f"{name}.db"
     if kept.is_file():
         return kept
     kept.parent.mkdir(parents=True, exist_ok=True)
     with locked(kept.with_suffix(".lock")):
         if not kept.is_file():
             say(f"making the database of Airflow {airflow} (once on this machine, about ten seconds)")
-            _migrate(kept)
+            _make(kept, python, commands)
     return kept
 
 
-def _migrate(kept: Path) -> None:
+def _make(kept: Path, python: str, commands: Sequence[Sequence[str]]) -> None:
     with tempfile.TemporaryDirectory(prefix="dagkit-migrate-", dir=kept.parent) as folder:
         home = Path(folder)
         (home / "airflow.cfg").touch()
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "airflow", "db", "migrate"],
-            env={**kept_environment(os.environ), **settings(home)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            last = "\n".join(done.stdout.strip().splitlines()[-5:])
-            raise DagkitError(
-                f"Airflow could not make its database:\n{last}",
-                where=str(kept),
-                fix="Install Airflow afresh: pip install --force-reinstall 'dagkit[local]'",
+        for command in commands:
+            done = subprocess.run(
+                [python, "-P", "-m", "airflow", *command],
+                env={**kept_environment(os.environ), **settings(home)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
             )
+            if done.returncode != 0:
+                last = "\n".join(done.stdout.strip().splitlines()[-5:])
+                raise DagkitError(
+                    f"Airflow could not make its database:\n{last}",
+                    where=str(kept),
+                    fix="Install Airflow afresh: pip install --force-reinstall 'dagkit[local]'",
+                )
         (home / DATABASE).replace(kept)
 
 

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
-from dagkit import names
 from dagkit.errors import DagkitError, UsageError
-from dagkit.local import airflow_home, platform_imports
+from dagkit.local import airflow_home, lifetime, platform_imports, podaws
 from dagkit.local.dagrun import Order
 from dagkit.local.engines import Engine, Ground, open_engine
+from dagkit.local.lifetime import CONTROL
 from dagkit.local.link import Exchange, Message
 from dagkit.local.plan import Plan
-from dagkit.local.podhook import CONTROL, Settings
+from dagkit.local.podhook import Settings
 from dagkit.local.record import RunRecord
 from dagkit.local.tally import Tally, Watcher
 from dagkit.local.words import plain
@@ -42,8 +38,6 @@ _EVERYTHING = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
 }
-_SOCKET_PATH_MAX = 100
-_S3_BUCKET = re.compile(rf"s3[an]?://({names.BUCKET})(?:/|$)")
 
 
 def run(plan: Plan, watch: Watcher, after: Callable[[RunRecord, LocalAWS], None] | None = None) -> RunRecord:
@@ -63,7 +57,7 @@ def run(plan: Plan, watch: Watcher, after: Callable[[RunRecord, LocalAWS], None]
     started = datetime.now(UTC)
     folder = files.make_run_folder(plan.pipeline.state, started)
     try:
-        with ExitStack() as stack, _signals_interrupt(stack):
+        with ExitStack() as stack, lifetime.signals_interrupt(stack):
             one = _Run(plan, watch, folder, started, stack)
             record = one.go()
             files.write(record, folder)
@@ -90,18 +84,21 @@ class _Run:
         self._folder = folder
         self._stack = stack
         self._clock = time.monotonic()
-        self._scratch = _scratch(stack)
+        self._scratch = lifetime.scratch_folder(stack)
         run_id = f"{folder.name}-{secrets.token_hex(3)}"
         self._ground = Ground(
             run_id=run_id,
             dag_id=plan.dag_id,
             root=str(plan.pipeline.root),
-            repository=plan.pipeline.repository,
+            repository=plan.pipeline.image,
             language=plan.pipeline.language,
             registry=plan.pipeline.platform.registry,
             scratch=str(self._scratch),
             base_image=plan.options.base_image or "",
             has_image=plan.pipeline.has_image,
+            context=os.path.relpath(plan.pipeline.context, plan.pipeline.root),
+            dockerfile=os.path.relpath(plan.pipeline.dockerfile, plan.pipeline.root),
+            target=plan.pipeline.target,
         )
         self._tally = Tally(watch, folder, started)
         self.aws: LocalAWS
@@ -199,20 +196,8 @@ class _Run:
                 port=plan.options.port,
             )
         )
-        fixtures = list(plan.pipeline.fixtures())
-        for bucket in sorted({*plan.role.buckets, *(fixture.bucket for fixture in fixtures)}):
-            if names.matches(names.BUCKET, bucket):  # a role may name buckets by pattern
-                aws.add_bucket(bucket)
-        for fixture in fixtures:
-            aws.put_object(fixture.bucket, fixture.key, fixture.path)
-        try:
-            aws.add_role(plan.role.name, plan.policy if plan.options.enforce else _EVERYTHING)
-        except DagkitError as error:
-            raise DagkitError(
-                f"AWS does not accept the role's policy: {str(error).rpartition(': ')[2]}",
-                where=str(plan.role.path),
-                fix="A list in it may be empty: take its key out, or put a path in.",
-            ) from error
+        podaws.fill(aws, [plan.role], plan.pipeline.fixtures())
+        podaws.give_role(aws, plan.role, plan.policy if plan.options.enforce else _EVERYTHING)
         return aws
 
     def _follow(self, exchange: Exchange, endpoint: str) -> None:
@@ -240,15 +225,9 @@ class _Run:
 
     def _pod_environment(self, pod: Message, endpoint: str) -> dict[str, str]:
         """The variables that a pod gets on top of its own: its role's credentials, and where AWS is."""
-        for bucket in sorted({b for value in pod["env"].values() for b in _S3_BUCKET.findall(value)}):
-            self.aws.add_bucket(bucket)
         if pod["role"] is None:
-            self._tally.note(pod["task"], "its pod has no role: without credentials AWS refuses every call")
-            return {"AWS_ENDPOINT_URL": endpoint}
-        credentials = self.aws.credentials(pod["role"], pod["task"])
-        given = credentials.environment(endpoint, self.aws.region)
-        regions = {"AWS_REGION", "AWS_DEFAULT_REGION"} & pod["env"].keys()
-        return {name: value for name, value in given.items() if name not in regions}
+            self._tally.note(pod["task"], podaws.NO_ROLE)
+        return podaws.environment(self.aws, pod["env"], pod["role"], pod["task"], endpoint)
 
     def _crashed(self, code: int) -> AirflowEndedError:
         log = self._folder / "logs" / "airflow.log"
@@ -283,43 +262,6 @@ def _end(airflow: subprocess.Popen[bytes], exchange: Exchange, engine: Engine) -
         airflow.wait()
     with contextlib.suppress(Exception):  # an engine that is gone has nothing left to stop
         engine.stop()
-
-
-@contextmanager
-def _signals_interrupt(stack: ExitStack) -> Iterator[None]:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does; from then on, nothing interrupts the clearing up.
-
-    Args:
-        stack: What clears up. Once it has, signals do what they did before.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        # a library that is just being imported may swallow it, so it comes again until it is heard
-        signal.setitimer(signal.ITIMER_REAL, 0.3)
-        raise KeyboardInterrupt
-
-    for each in ends:
-        stack.callback(signal.signal, each, signal.signal(each, interrupt))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for each in ends:
-            signal.signal(each, signal.SIG_IGN)
-
-
-def _scratch(stack: ExitStack) -> Path:
-    """A folder of the run's own, short enough for a socket in it."""
-    folder = tempfile.mkdtemp(prefix="dagkit-")
-    if len(folder) + len(CONTROL) > _SOCKET_PATH_MAX:
-        Path(folder).rmdir()
-        folder = tempfile.mkdtemp(prefix="dagkit-", dir="/tmp")
-    stack.callback(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder).resolve()
 
 
 def _refusal(message: Message) -> DagkitError:

@@ -86,18 +86,18 @@ def localise(dag: DAG) -> list[str]:
     tasks = list(dag.task_dict.values())
     if any((task.retries or 0) > 0 for task in tasks):
         for task in tasks:
-            _set(task, "retry_delay", timedelta(0))
-            _set(task, "retry_exponential_backoff", False)
+            set_on(task, "retry_delay", timedelta(0))
+            set_on(task, "retry_exponential_backoff", False)
         notes.append("a failed task is tried again at once: its retry_delay counts on the platform only")
     if any(task.email and (task.email_on_failure or task.email_on_retry) for task in tasks):
         for task in tasks:
-            _set(task, "email_on_failure", False)
-            _set(task, "email_on_retry", False)
+            set_on(task, "email_on_failure", False)
+            set_on(task, "email_on_retry", False)
         notes.append("no e-mail is sent from here")
     return notes
 
 
-def _set(task: Any, name: str, value: Any) -> None:
+def set_on(task: Any, name: str, value: Any) -> None:
     """Set an attribute of a task, which a mapped one keeps for the tasks it expands to."""
     if hasattr(task, "partial_kwargs"):
         task.partial_kwargs[name] = value

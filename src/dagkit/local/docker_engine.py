@@ -88,7 +88,7 @@ class DockerEngine:
         except ImageNotFound as error:
             raise DagkitError(
                 f"The image {tag} has not been built on this machine",
-                where=str(self._ground.folder / "Dockerfile"),
+                where=str(self._ground.folder / self._ground.dockerfile),
                 fix="Leave out --no-build, or build it first: dagkit build",
             ) from error
 

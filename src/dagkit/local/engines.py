@@ -29,12 +29,15 @@ class Ground:
         run_id: Names the run; what an engine starts can be found by it.
         dag_id: The DAG, for labels.
         root: The image repository's folder.
-        repository: The GitHub repository's name.
+        repository: The image's name in the registry.
         language: ``python`` or ``r``.
         registry: The registry's host name; its images of this repository are built here.
         scratch: A folder of this run's own, removed at its end.
         base_image: What the image is built on, instead of what its Dockerfile says; empty: as that says.
         has_image: Whether the image is made of this repository; otherwise pods run what the DAG names.
+        context: The folder in the repository that the image is built from.
+        dockerfile: The Dockerfile's path in the repository.
+        target: The stage of it that is the image.
     """
 
     run_id: str
@@ -46,11 +49,19 @@ class Ground:
     scratch: str
     base_image: str = ""
     has_image: bool = True
+    context: str = "."
+    dockerfile: str = "Dockerfile"
+    target: str = "final"
 
     @property
     def folder(self) -> Path:
         """The image repository's folder."""
         return Path(self.root)
+
+    @property
+    def code(self) -> Path:
+        """The folder that the image is built from."""
+        return self.folder / self.context
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,12 @@ class Start:
         return word
 
 
-def read(path: Path) -> Start:
-    """Read the last stage of a Dockerfile, and the stages it is made from.
+def read(path: Path, target: str = "") -> Start:
+    """Read one stage of a Dockerfile, and the stages it is made from.
+
+    Args:
+        path: The Dockerfile.
+        target: The stage's name; the last stage where none is called that.
 
     Raises:
         DagkitError: There is no such file, or it starts nothing.
@@ -72,9 +76,9 @@ def read(path: Path) -> Start:
     images: list[str] = parser.parent_images
     if not stages:
         raise DagkitError("The Dockerfile starts from no image", where=str(path), fix="It begins with FROM.")
-    number = len(stages) - 1
-    chain = [number]
     names = [_stage_name(stage[0]["value"]) for stage in stages]
+    number = names.index(target.lower()) if target and target.lower() in names else len(stages) - 1
+    chain = [number]
     while images[number].lower() in names[:number]:
         number = names.index(images[number].lower())
         chain.insert(0, number)

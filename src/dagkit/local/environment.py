@@ -21,6 +21,9 @@ from dagkit.local.airflow_home import locked
 
 COMPLETE = ".complete"
 
+OTHER_LISTS = ("Pipfile", "poetry.lock", "uv.lock", "environment.yml", "environment.yaml", "pyproject.toml")
+"""Where an adopted repository may list its packages, and from where they are installed in its image only."""
+
 Say = Callable[[str], None]
 
 
@@ -54,21 +57,24 @@ class CodeEnvironment(Protocol):
         """How it differs from the image's, as a sentence; empty where it does not."""
 
 
-def of(language: str, root: Path, base_image: str, *, tests: bool = False) -> CodeEnvironment:
+def of(
+    language: str, root: Path, base_image: str, *, tests: bool = False, state: Path | None = None
+) -> CodeEnvironment:
     """The environment of an image repository.
 
     Args:
         language: ``python`` or ``r``.
-        root: The repository's folder.
+        root: The folder of the code and of its lock file.
         base_image: The image that its Dockerfile starts from; its name may say a version.
         tests: With the packages that its tests need, too.
+        state: Where it is kept; None is ``.dagkit`` in ``root``.
     """
     if language == "r":
         from dagkit.local.r_environment import REnvironment
 
-        return REnvironment(root)
+        return REnvironment(root, state)
     locks = ("requirements.txt", "requirements-dev.txt") if tests else ("requirements.txt",)
-    return PythonEnvironment(root, base_image, locks)
+    return PythonEnvironment(root, base_image, locks, state)
 
 
 @dataclass(frozen=True)
@@ -82,8 +88,11 @@ class Interpreter:
 class PythonEnvironment:
     """A virtual environment of lock files with hashes, made by uv, at ``.dagkit/env/<hash>``."""
 
-    def __init__(self, root: Path, base_image: str, locks: tuple[str, ...]) -> None:
+    def __init__(
+        self, root: Path, base_image: str, locks: tuple[str, ...], state: Path | None = None
+    ) -> None:
         self._root = root
+        self._state = state or root / ".dagkit"
         self._locks = tuple(root / lock for lock in locks)
         self._wanted = _python_of(base_image)
 
@@ -100,9 +109,11 @@ class PythonEnvironment:
             python = str(folder / "bin" / "python")
             try:
                 self._uv("venv", "--python", self._interpreter.path, str(folder))
-                self._uv(
-                    "pip", "sync", "--require-hashes", "--python", python, *map(str, self._locks), say=say
-                )
+                if self._hashes:
+                    install, files = ("sync", "--require-hashes"), [str(lock) for lock in self._locks]
+                else:
+                    install, files = ("install",), [f"--requirement={lock}" for lock in self._locks]
+                self._uv("pip", *install, "--python", python, *files, say=say)
                 (folder / COMPLETE).touch()
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -132,9 +143,19 @@ class PythonEnvironment:
     @property
     def differs(self) -> str:
         """Another version of Python than the base image's, where that says one."""
+        found = []
         if self._wanted and self._wanted != self._interpreter.version:
-            return f"Python {self._interpreter.version} runs the code; the image has {self._wanted}"
-        return ""
+            found.append(f"Python {self._interpreter.version} runs the code; the image has {self._wanted}")
+        if not self._hashes:
+            found.append(
+                f"{self._names} has no hashes, so packages may be of other versions than the image's"
+            )
+        return ". ".join(found)
+
+    @cached_property
+    def _hashes(self) -> bool:
+        """Whether it is a lock: a repository that was adopted may have only a list of what it asks for."""
+        return any("--hash=" in lock.read_text(encoding="utf-8") for lock in self._locks if lock.is_file())
 
     @cached_property
     def _interpreter(self) -> Interpreter:
@@ -161,13 +182,23 @@ class PythonEnvironment:
         key = hashlib.sha256(f"{self._interpreter.path} {self._interpreter.version}".encode())
         for lock in self._locks:
             if not lock.is_file():
-                raise DagkitError(
-                    "The lock file is missing: without Docker, packages are installed from it",
-                    where=str(lock),
-                    fix=f"Put it back from git: git checkout -- {lock.name}",
-                )
+                raise self._missing(lock)
             key.update(lock.read_bytes())
-        return self._root / ".dagkit" / "env" / key.hexdigest()[:16]
+        return self._state / "env" / key.hexdigest()[:16]
+
+    def _missing(self, lock: Path) -> DagkitError:
+        others = [name for name in OTHER_LISTS if (self._root / name).is_file()]
+        if others and lock.name == "requirements.txt":
+            return DagkitError(
+                f"Without Docker, packages are installed from {lock.name}, and there is {others[0]} instead",
+                where=str(self._root / others[0]),
+                fix="Start Docker, and call it again: the image has the packages.",
+            )
+        return DagkitError(
+            "The lock file is missing: without Docker, packages are installed from it",
+            where=str(lock),
+            fix=f"Put it back from git (git checkout -- {lock.name}), or start Docker.",
+        )
 
     def _uv(self, *arguments: str, say: Say | None = None) -> None:
         with subprocess.Popen(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -36,6 +37,24 @@ def write(record: RunRecord, folder: Path) -> None:
     text = json.dumps(record.as_json(), indent=2, ensure_ascii=False)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
     (folder / "report.md").write_text(markdown(record), encoding="utf-8")
+
+
+def recorded(state: Path) -> Iterator[RunRecord]:
+    """The runs that came to a report, newest first; one that cannot be read is left out.
+
+    Args:
+        state: The pipeline's state folder.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    reader = TypeAdapter(RunRecord)
+    found = []
+    for report in state.glob("runs/*/report.json"):
+        try:
+            found.append(reader.validate_json(report.read_bytes()))
+        except (OSError, ValidationError):  # half deleted, or of another version
+            continue
+    yield from sorted(found, key=lambda record: (record.started, record.run_id), reverse=True)
 
 
 def discard_unless_useful(folder: Path) -> None:

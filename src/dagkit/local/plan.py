@@ -100,8 +100,21 @@ def plan(options: Options) -> Plan:
     policy = role.policy()
     pipeline.check_fixtures(role)
     airflow_home.airflow_version()
-    engine, reason = _engine(options.engine) if pipeline.has_image else _container_engine(options.engine)
+    engine, reason = choose_engine(options.engine, has_image=pipeline.has_image)
     return Plan(options, pipeline, dag_file, source, role, policy, params, engine, reason)
+
+
+def choose_engine(wanted: str | None, *, has_image: bool) -> tuple[str, str]:
+    """The engine to use, and why it is not the one wished for; empty where it is.
+
+    Args:
+        wanted: None: what this machine has.
+        has_image: Whether the image is made here; otherwise there is no code that could run without Docker.
+
+    Raises:
+        DagkitError: There has to be Docker, and there is none.
+    """
+    return _engine(wanted) if has_image else _container_engine(wanted)
 
 
 def _engine(wanted: str | None) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,6 @@ from dagkit.local.link import Link
 
 if TYPE_CHECKING:
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-
-CONTROL = "control.sock"
 
 
 @dataclass(frozen=True)
@@ -103,28 +101,12 @@ class Hook:
         instance = context["ti"]
         task = task_name(instance.task_id, getattr(instance, "map_index", -1))
         try:
-            outcome = self._run(task, self._manifest(operator, context))
+            outcome = self._run(task, manifest_of(operator, context, self.settings.home))
         except DagkitError as error:
             self.link.tell("problem", task=task, what=error.what, where=error.where, fix=error.fix)
             raise exceptions.AirflowFailException(error.what) from error
         self.outcomes[task, instance.try_number] = outcome
-        if outcome.exit_code in skip_codes(operator):
-            raise exceptions.AirflowSkipException(f"exit code {outcome.exit_code} means skip")
-        if outcome.exit_code != 0:
-            reason = f": {outcome.reason}" if outcome.reason else ""
-            raise exceptions.AirflowException(f"exit code {outcome.exit_code}{reason}")
-        return _result(outcome)
-
-    def _manifest(self, operator: KubernetesPodOperator, context: Any) -> pods.Manifest:
-        from kubernetes.client import ApiClient
-
-        # the cluster's own is not on this machine, and is not asked for anything
-        operator.config_file = str(Path(self.settings.home) / KUBECONFIG)
-        operator.cluster_context = None
-        operator.in_cluster = False
-        pod = operator.build_pod_request_obj(context)
-        manifest: pods.Manifest = ApiClient().sanitize_for_serialization(pod)
-        return manifest
+        return result(operator, outcome)
 
     def _run(self, task: str, manifest: pods.Manifest) -> Outcome:
         pod = pods.read(manifest, task)
@@ -142,20 +124,7 @@ class Hook:
 
     def _role(self, pod: pods.PodRun) -> str | None:
         """The role that the pod would get on the platform: None, or that of the pipeline."""
-        role = self.settings.role
-        if pod.role is None and pod.service_account in (None, "default"):
-            return None
-        named = pod.role if pod.role is not None else pod.service_account
-        if named == (role if pod.role is not None else names.service_account(role)):
-            return role
-        kind = "IAM role" if pod.role is not None else "service account"
-        expected = role if pod.role is not None else names.service_account(role)
-        raise DagkitError(
-            f"The task {pod.task} uses an unknown role: its pod has the {kind} '{named}', and the pipeline's"
-            f" in {self.settings.environment} is '{expected}'",
-            where=f"task {pod.task}",
-            fix=f"Give the task role='{role}', or give the role's file iam_role_name: that of the task.",
-        )
+        return role_of(pod, (self.settings.role,), self.settings.environment)
 
 
 def install(hook: Hook) -> None:
@@ -182,19 +151,81 @@ def skip_codes(operator: Any) -> tuple[int, ...]:
     return (codes,) if isinstance(codes, int) else tuple(codes)
 
 
-def _result(outcome: Outcome) -> Any:
+def manifest_of(operator: KubernetesPodOperator, context: Any, home: str) -> pods.Manifest:
+    """The pod that an operator would create, as Kubernetes' API takes it; ``home`` is Airflow's."""
+    from kubernetes.client import ApiClient
+
+    # the cluster's own is not on this machine, and is not asked for anything
+    operator.config_file = str(Path(home) / KUBECONFIG)
+    operator.cluster_context = None
+    operator.in_cluster = False
+    pod = operator.build_pod_request_obj(context)
+    manifest: pods.Manifest = ApiClient().sanitize_for_serialization(pod)
+    return manifest
+
+
+def role_of(pod: pods.PodRun, known: Collection[str], environment: str) -> str | None:
+    """The role that a pod would get on the platform; None: without one.
+
+    Args:
+        pod: The pod.
+        known: The names of the roles that there are.
+        environment: Whose roles they are, for the error.
+
+    Raises:
+        DagkitError: It names another.
+    """
+    if pod.role is None and pod.service_account in (None, "default"):
+        return None
+    if pod.role is not None:
+        named, kind, names_of = pod.role, "IAM role", {role: role for role in known}
+    else:
+        named, kind = str(pod.service_account), "service account"
+        names_of = {names.service_account(role): role for role in known}
+    if named in names_of:
+        return names_of[named]
+    if len(known) == 1:
+        (only,) = known
+        is_known = f"the pipeline's in {environment} is '{next(iter(names_of))}'"
+        fix = f"Give the task role='{only}', or give the role's file iam_role_name: that of the task."
+    else:
+        is_known = f"no role of {environment} has that name{names.closest(named, names_of)}"
+        fix = "Correct the task's role, or add a file for it beside the other roles."
+    raise DagkitError(
+        f"The task {pod.task} uses an unknown role: its pod has the {kind} '{named}', and {is_known}",
+        where=f"task {pod.task}",
+        fix=fix,
+    )
+
+
+def result(operator: KubernetesPodOperator, outcome: Outcome) -> Any:
+    """What the task returns.
+
+    Raises:
+        AirflowException: The pod failed.
+        AirflowSkipException: It ended with an exit code that means skip.
+    """
+    exceptions = airflow_exceptions()
+    if outcome.exit_code in skip_codes(operator):
+        raise exceptions.AirflowSkipException(f"exit code {outcome.exit_code} means skip")
+    if outcome.exit_code != 0:
+        reason = f": {outcome.reason}" if outcome.reason else ""
+        raise exceptions.AirflowException(f"exit code {outcome.exit_code}{reason}")
     if outcome.result is None:
         return None
     try:
         return json.loads(outcome.result)
     except ValueError:
-        raise airflow_exceptions().AirflowException("/airflow/xcom/return.json is not JSON") from None
+        raise exceptions.AirflowException("/airflow/xcom/return.json is not JSON") from None
 
 
 def airflow_exceptions() -> Any:
     """The module with AirflowException, AirflowFailException and what else tasks raise."""
-    from airflow.sdk import exceptions
-
-    if not hasattr(exceptions, "ParamValidationError"):  # Airflow 3.1
+    try:
+        from airflow.sdk import exceptions
+    except ImportError:  # Airflow 2
         from airflow import exceptions
+    else:
+        if not hasattr(exceptions, "ParamValidationError"):  # Airflow 3.1
+            from airflow import exceptions
     return exceptions

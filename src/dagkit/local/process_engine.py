@@ -45,11 +45,12 @@ class ProcessEngine:
 
     @cached_property
     def _start(self) -> entrypoint.Start:
-        return entrypoint.read(self._ground.folder / "Dockerfile")
+        return entrypoint.read(self._ground.folder / self._ground.dockerfile, self._ground.target)
 
     @cached_property
     def _code(self) -> CodeEnvironment:
-        return of(self._ground.language, self._ground.folder, self._start.base_image)
+        state = self._ground.folder / ".dagkit"
+        return of(self._ground.language, self._ground.code, self._start.base_image, state=state)
 
     def reach(self) -> Reach:
         """Loopback."""
@@ -74,7 +75,7 @@ class ProcessEngine:
             try:
                 process = subprocess.Popen(
                     argv,
-                    cwd=self._ground.folder,
+                    cwd=self._ground.code,
                     env=self._environment(environment, home),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
@@ -128,16 +129,16 @@ class ProcessEngine:
 
     def _argv(self, pod: PodRun) -> list[str]:
         words = self._start.argv(pod.command, pod.args)
-        program = self._code.program(words[0]) or self._start.here(words[0], self._ground.folder)
+        program = self._code.program(words[0]) or self._start.here(words[0], self._ground.code)
         path = os.pathsep.join(self._path)
         found = shutil.which(program, path=path)
         if found is None:
             raise DagkitError(
                 f"The image starts '{words[0]}', which is not on this machine",
-                where=str(self._ground.folder / "Dockerfile"),
+                where=str(self._ground.folder / self._ground.dockerfile),
                 fix="Start Docker, and run with: --engine docker",
             )
-        return [found, *(self._start.here(word, self._ground.folder) for word in words[1:])]
+        return [found, *(self._start.here(word, self._ground.code) for word in words[1:])]
 
     @property
     def _path(self) -> tuple[str, ...]:

@@ -42,8 +42,9 @@ renv::restore(project = getwd(), library = arguments[[1]], packages = arguments[
 class REnvironment:
     """A folder of links to the packages of renv.lock, at ``.dagkit/env/<hash>/library``."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, state: Path | None = None) -> None:
         self._root = root
+        self._state = state or root / ".dagkit"
 
     def make(self, say: Say) -> None:
         """See that every locked package is here; renv restores those that are not."""
@@ -132,7 +133,7 @@ class REnvironment:
         path = self._root / LOCK
         lock = path.read_bytes() if path.is_file() else b""
         key = hashlib.sha256(lock + os.fsencode(os.path.realpath(self._program)))
-        return self._root / ".dagkit" / "env" / key.hexdigest()[:16]
+        return self._state / "env" / key.hexdigest()[:16]
 
     def _link(self) -> None:
         """Make the folder of links; the name of what ``library`` points at says what is in it."""

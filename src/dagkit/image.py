@@ -111,13 +111,21 @@ def build(
     started = time.monotonic()
     base_image = base_image or os.environ.get("DAGKIT_BASE_IMAGE") or None
     arguments = {dockerfile.BASE_IMAGE: base_image} if base_image else {}
-    path = pipeline.root / "Dockerfile"
+    path = pipeline.dockerfile
     asks = path.is_file() and f"ARG {CRAN_OVERRIDE}" in path.read_text(encoding="utf-8")
     if asks and (cran := os.environ.get(CRAN_OVERRIDE)):
         arguments[CRAN_OVERRIDE] = cran
-    plan = dockerfile.read(path, target, arguments)
-    tag = names.local_image(pipeline.repository, target)
-    ignore = pipeline.root / ".dockerignore"
+    plan = dockerfile.read(path, pipeline.target if target == "final" else target, arguments)
+    tag = names.local_image(pipeline.image, target)
+    if not pipeline.context.is_dir():
+        raise DagkitError(
+            "The folder that the image is built from is missing",
+            where=str(pipeline.context),
+            fix="Put it back from git, or name another: copier update -d context=…",
+        )
+    # one beside the Dockerfile, with its name, comes before the folder's
+    own = path.with_name(f"{path.name}.dockerignore")
+    ignore = own if own.is_file() else pipeline.context / ".dockerignore"
     patterns = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
     client = docker_client()
 
@@ -127,7 +135,7 @@ def build(
     try:
         with TemporaryFile() as context:
             context_tools.tar(
-                pipeline.root,
+                str(pipeline.context),
                 # what runs left here is never part of an image
                 exclude=[*(p.strip() for p in patterns if p.strip() and not p.startswith("#")), ".dagkit"],
                 dockerfile=(_PLAN, plan.text),
@@ -154,7 +162,7 @@ def build(
     except OSError as error:
         raise DagkitError(
             f"The build stopped: {error}",
-            where=str(pipeline.root),
+            where=str(pipeline.context),
             fix="See that Docker still runs, and that every file here can be read: dagkit doctor",
         ) from error
     finally:
@@ -245,7 +253,7 @@ def _failed(
     """The error of a build, with what is known about errors like it."""
     message = " ".join(message.split())
     hint = hint_for("\n".join((*output, message)))
-    path = str(pipeline.root / "Dockerfile")
+    path = str(pipeline.dockerfile)
     shown = "".join(f"\n  | {line}" for line in output)
     if step is None:
         line = re.search(r"line (\d+)", message)

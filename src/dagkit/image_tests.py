@@ -22,6 +22,11 @@ STAGE = "test"
 """The stage of the Dockerfile that holds the tests; its entry point runs them."""
 
 
+def stage(pipeline: Pipeline) -> str:
+    """The stage of the pipeline's Dockerfile that holds its tests."""
+    return str(pipeline.answers.get("test_stage") or STAGE)
+
+
 def run_in_image(
     pipeline: Pipeline,
     tag: str,
@@ -70,7 +75,7 @@ def run_in_image(
     except APIError as error:
         raise DagkitError(
             f"The tests cannot start: {error.explanation or error}",
-            where=f"{pipeline.root / 'Dockerfile'}, stage {STAGE}",
+            where=f"{pipeline.dockerfile}, stage {stage(pipeline)}",
             fix='End that stage with what runs the tests: ENTRYPOINT ["python", "-m", "pytest"]',
         ) from error
     finally:
@@ -96,8 +101,8 @@ def run_in_environment(pipeline: Pipeline, arguments: Sequence[str], say: Callab
     """
     from dagkit.local.environment import of
 
-    base_image = dockerfile.read(pipeline.root / "Dockerfile", STAGE, {}).base_image
-    code = of(pipeline.language, pipeline.root, base_image, tests=True)
+    base_image = dockerfile.read(pipeline.dockerfile, stage(pipeline), {}).base_image
+    code = of(pipeline.language, pipeline.context, base_image, tests=True, state=pipeline.state)
     code.make(say)
     say("Without Docker: not checked are the image, other users, read-only files and dropped capabilities.")
     if code.differs:
@@ -107,4 +112,4 @@ def run_in_environment(pipeline: Pipeline, arguments: Sequence[str], say: Callab
     variables["PATH"] = os.pathsep.join([*map(str, code.folders), variables.get("PATH", os.defpath)])
     command = [*code.test_command, *arguments]
     environment = {**variables, **ENVIRONMENT, **code.variables}
-    return subprocess.run(command, cwd=pipeline.root, env=environment, check=False).returncode
+    return subprocess.run(command, cwd=pipeline.context, env=environment, check=False).returncode

@@ -123,6 +123,26 @@ class Pipeline:
         return str(self.answers["repository"])
 
     @property
+    def image(self) -> str:
+        """The image's name in the registry."""
+        return str(self.answers.get("image") or names.ecr_repository(self.repository))
+
+    @property
+    def context(self) -> Path:
+        """The folder that the image is built from, and that its code lies in."""
+        return self.root / str(self.answers.get("context", "."))
+
+    @property
+    def dockerfile(self) -> Path:
+        """The Dockerfile."""
+        return self.root / str(self.answers.get("dockerfile", "Dockerfile"))
+
+    @property
+    def target(self) -> str:
+        """The stage that is the image; ``final`` is the last one where none is called that."""
+        return str(self.answers.get("target") or "final")
+
+    @property
     def project(self) -> str:
         """The folder of the DAG repository that the DAGs go to."""
         return str(self.answers["project"])
@@ -321,6 +341,11 @@ def _answers(path: Path) -> Mapping[str, Any]:
         raise UsageError(
             f"{path.parent} is the DAG repository, which holds everybody's DAGs and roles, and no pipeline",
             fix="Check it with: dagkit validate. For anything else go to the pipeline's own repository.",
+        )
+    if isinstance(answers, dict) and answers.get("kind") == "workflow":
+        raise UsageError(
+            f"{path.parent} has only the workflow of the template, and no DAG",
+            fix="Bring the rest in with: dagkit adopt",
         )
     missing = [key for key in ("repository", "project", "pipeline") if key not in (answers or {})]
     if missing:

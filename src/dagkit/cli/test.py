@@ -50,7 +50,9 @@ def test(
     if engine == "process":
         return image_tests.run_in_environment(pipeline, arguments or (), terminal.note)
     with build_progress(cached=False) as on_event:
-        built = image.build(pipeline, target=image_tests.STAGE, base_image=base_image, on_event=on_event)
+        built = image.build(
+            pipeline, target=image_tests.stage(pipeline), base_image=base_image, on_event=on_event
+        )
     terminal.say(f"Built {terminal.styled(built.tag, 'bold')} in {human_time(built.seconds)}; its tests:")
     return image_tests.run_in_image(
         pipeline, built.tag, arguments or (), _write, colour=terminal.is_terminal()

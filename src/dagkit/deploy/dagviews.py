@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +11,7 @@ from dagkit.deploy import graph, schedule
 from dagkit.rules.facts import DagFile, Task
 from dagkit.rules.reading import complete, read_dag_file
 from dagkit.rules.source import PythonSource
+from dagkit.rules.subject import Subject
 from dagkit.rules.values import ABSENT, UNKNOWN, is_text
 
 
@@ -56,8 +57,22 @@ def views(repository: DagRepository | None, paths: Iterable[str], *, load: bool)
     files = {path: _file(repository, path) for path in paths if (repository.root / path).is_file()}
     unclear = [path for path, file in files.items() if file.source.problem is None and not _clear(file)]
     if unclear and load:
-        files |= _loaded(repository.root, {path: files[path] for path in unclear})
+        files |= _loaded(repository.root, {path: files[path] for path in unclear}, [repository.root])
     return {path: _view(file) for path, file in files.items()}
+
+
+def of_pipeline(subject: Subject, path: Path) -> DagView:
+    """A DAG file of an image repository; Airflow loads it where the file alone does not say enough.
+
+    Args:
+        subject: The image repository.
+        path: The DAG file.
+    """
+    file = subject.dag_files[path.relative_to(subject.root).as_posix()]
+    if file.source.problem is None and not _clear(file):
+        with subject.search() as search:
+            file = _loaded(subject.root, {file.path: file}, search).get(file.path, file)
+    return _view(file)
 
 
 def _file(repository: DagRepository, path: str) -> DagFile:
@@ -77,13 +92,13 @@ def _clear(file: DagFile) -> bool:
     )
 
 
-def _loaded(root: Path, files: Mapping[str, DagFile]) -> dict[str, DagFile]:
+def _loaded(root: Path, files: Mapping[str, DagFile], search: Sequence[Path]) -> dict[str, DagFile]:
     from dagkit.rules.load import Loader, airflow_is_here
 
     if not airflow_is_here():
         return {}
     with Loader() as loader:
-        facts = loader.load([[root / path for path in files]], [root])
+        facts = loader.load([[root / path for path in files]], search)
         found = {path.relative_to(root).as_posix(): loaded for path, loaded in facts}
     return {path: complete(files[path], loaded) for path, loaded in found.items()}
 

@@ -30,7 +30,7 @@ RELEASED = f"v{__version__}"
 
 LATEST = "HEAD"
 
-_FETCHING = "See that the address is right, that you are online, and that you may read it: gh auth status"
+FETCHING = "See that the address is right, that you are online, and that you may read it: gh auth status"
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ def _copy(where_from: Source, made: Path, data: Mapping[str, Any], *, defaults: 
         except KeyboardInterrupt:
             raise
         except (CopierError, TemplateError, YAMLError, ValueError, TypeError, OSError) as error:
-            raise _refused(error, where_from) from error
+            raise refused(error, where_from) from error
         questions = worker.template.questions_data
     for key in data:
         if key not in questions and not key.startswith("_"):
@@ -270,7 +270,7 @@ def _publish(made: Path, destination: Path) -> None:
         ) from error
 
 
-def _refused(error: Exception, where_from: Source) -> DagkitError:
+def refused(error: Exception, where_from: Source) -> DagkitError:
     """Copier's error, in one sentence."""
     text = str(getattr(error, "stderr", None) or error).strip()
     if found := re.search(
@@ -295,7 +295,7 @@ def _refused(error: Exception, where_from: Source) -> DagkitError:
         return DagkitError(
             f"The template cannot be fetched: {last}",
             where=where_from.src,
-            fix=_FETCHING,
+            fix=FETCHING,
         )
     if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         return DagkitError(
@@ -331,7 +331,7 @@ def _existing(src: str, version: str | None) -> str | None:
         raise DagkitError(
             f"The template's versions cannot be read: {said}",
             where=src,
-            fix=_FETCHING,
+            fix=FETCHING,
         )
     refs = [line.split("\t")[1] for line in done.stdout.splitlines()]
     tags = [ref.removeprefix("refs/tags/") for ref in refs if ref.startswith("refs/tags/")]

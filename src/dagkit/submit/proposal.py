@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagkit import dagfile, names
-from dagkit.errors import DagkitError, UsageError
-from dagkit.git import git
+from dagkit.errors import UsageError
+from dagkit.git import author
 from dagkit.pipeline import Pipeline
 from dagkit.submit import plan, pull_request, release
 from dagkit.submit.plan import Change, Submission
@@ -93,10 +92,10 @@ def proposed(submission: Submission, address: str, *, take_over: bool = False) -
         on_branch = clone.files(clone.tip, folder) if clone.tip else None
         changes = plan.changes(submission, there, on_branch, take_over=take_over)
         if changes:
-            author = _author(submission.pipeline.root)
             clone.write(changes)
             source = f"{submission.source} {submission.release}"
-            clone.commit(f"{submission.title}\n\nSubmitted from {source}.\n", author)
+            message = f"{submission.title}\n\nSubmitted from {source}.\n"
+            clone.commit(message, author(submission.pipeline.root))
         yield Proposal(submission, clone, changes)
 
 
@@ -122,16 +121,3 @@ def chosen_release(pipeline: Pipeline, wanted: str | None) -> str:
             fix="Name one that is in Amazon ECR, such as v1.2.3: as RELEASE, or with --release.",
         )
     return said
-
-
-def _author(root: Path) -> dict[str, str]:
-    """Who commits: whoever commits in the pipeline's repository."""
-    try:
-        name, email = (git(root, "config", f"user.{key}").strip() for key in ("name", "email"))
-    except DagkitError as error:
-        raise UsageError(
-            "git does not know who you are",
-            fix='git config --global user.name "Your Name" && git config --global user.email you@example.com',
-        ) from error
-    return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in
-            (("NAME", name), ("EMAIL", email))}  # fmt: skip

@@ -52,7 +52,8 @@ class Plan:
         answers: Answers that are new or different.
         news: What the changelog says of the versions passed, newest first.
         change: The commit of the template's own change, in ``lab``; None if there is nothing to update.
-        lab: Where that commit is, for as long as the plan is.
+        tree: The files that come of it, conflicts with their markers; it is in ``lab``, too.
+        lab: Where they are, for as long as the plan is.
     """
 
     root: Path
@@ -68,6 +69,7 @@ class Plan:
     answers: tuple[Answer, ...] = ()
     news: tuple[News, ...] = ()
     change: str | None = field(default=None, repr=False)
+    tree: str | None = field(default=None, repr=False)
     lab: Path | None = field(default=None, repr=False)
 
     @property
@@ -161,6 +163,7 @@ def _compared(
             "answers": _answers(recorded.answers, before.answers, after.answers),
             "news": template.news(plan.before, plan.after) if plan.before != plan.after else (),
             "change": change,
+            "tree": merged.tree,
             "lab": lab.folder,
         }
     )

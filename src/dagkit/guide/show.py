@@ -127,15 +127,20 @@ def say(kind: str, title: str, lines: Sequence[tuple[str, str]] = ()) -> None:
     send(*box(kind, title, lines))
 
 
-def problem(error: DagkitError) -> None:
-    """Show an error that a person can put right: what, where, what to do."""
+def problem_box(error: DagkitError) -> tuple[str, str]:
+    """An error that a person can put right, as HTML and as plain text: what, where, what to do."""
     first, _, rest = error.what.partition("\n")
     lines = [("", rest)] if rest.strip() else []
     if error.where:
         lines.append(("Where", error.where))
     if error.fix:
         lines.append(("What to do", error.fix))
-    send(*box("bad", first, lines), problem={"what": error.what, "where": error.where, "fix": error.fix})
+    return box("bad", first, lines)
+
+
+def problem(error: DagkitError) -> None:
+    """Show an error that a person can put right."""
+    send(*problem_box(error), problem={"what": error.what, "where": error.where, "fix": error.fix})
 
 
 def outcome(name: str, title: str, result: Outcome) -> None:

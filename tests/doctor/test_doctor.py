@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,14 +13,30 @@ import pytest
 from dagkit.cli import main
 from dagkit.doctor import Examination, Finding, examine
 from tests.harness.generate import generate
+from tests.harness.languages import both_languages, each_language
 
 NO_DOCKER = "unix:///not/there.sock"
 
 
+LOCK = {"python": "requirements.txt", "r": "renv.lock"}
+
+
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository from the template."""
-    return generate(tmp_path_factory.mktemp("doctor") / "my-pipeline", project="example")
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Repositories from the template, one for each language."""
+
+    @functools.cache
+    def make(language: str) -> Path:
+        folder = tmp_path_factory.mktemp("doctor") / "my-pipeline"
+        return generate(folder, language=language, project="example")
+
+    return make
+
+
+@pytest.fixture
+def repository(repositories: Callable[[str], Path], language: str) -> Path:
+    """The one of the test's language."""
+    return repositories(language)
 
 
 @pytest.fixture(autouse=True)
@@ -36,14 +54,16 @@ def finding(examination: Examination, name: str) -> Finding:
     return next(finding for finding in examination.findings if finding.name == name)
 
 
+@both_languages
 @pytest.mark.docker
-def test_with_docker_a_pipeline_is_ready_to_run_on_it(repository: Path) -> None:
+def test_with_docker_a_pipeline_is_ready_to_run_on_it(language: str, repository: Path) -> None:
     found = examine(repository)
     assert (found.engine, found.ready) == ("docker", True)
-    assert finding(found, "pipeline").seen == "example.my_pipeline, in Python"
+    assert finding(found, "pipeline").seen == f"example.my_pipeline, in {language.title()}"
     assert finding(found, "Docker").state == "ok"
 
 
+@each_language
 def test_without_docker_the_engine_is_process_and_it_says_what_is_not_checked(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,19 +77,22 @@ def test_without_docker_the_engine_is_process_and_it_says_what_is_not_checked(
     assert docker.fix == "unset DOCKER_HOST"
 
 
+@both_languages
 @pytest.mark.parametrize(
     ("path", "text", "said"),
     [
         (".copier-answers.yml", "repository: [", "The file is not valid YAML"),
         (".copier-answers.yml", "repository: x\n", "does not say: project, pipeline"),
-        ("requirements.txt", None, "no requirements.txt"),
+        ("the lock file", None, "no "),
         ("airflow/dags/my_pipeline.py", None, "The DAG file is missing"),
         ("airflow/roles/prod/my_pipeline.yaml", None, "The role's file for prod is missing"),
     ],
 )
 def test_what_a_pipeline_lacks_is_told_with_what_to_do(
-    repository: Path, path: str, text: str | None, said: str
+    language: str, repository: Path, path: str, text: str | None, said: str
 ) -> None:
+    if path == "the lock file":
+        path, said = LOCK[language], f"no {LOCK[language]}"
     file = repository / path
     before = file.read_bytes()
     try:
@@ -135,6 +158,7 @@ def test_credentials_of_the_shell_are_named_and_never_shown(
     assert "do-not-show-this" not in out
 
 
+@each_language
 def test_the_verb_says_which_engine_a_run_would_use_and_why(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

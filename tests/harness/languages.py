@@ -8,3 +8,6 @@ LANGUAGES = ("python", "r")
 
 both_languages = pytest.mark.parametrize("language", LANGUAGES)
 """Runs a test with a pipeline in each language; without it, the fixture ``language`` gives Python."""
+
+each_language = pytest.mark.parametrize("language", ["python", pytest.param("r", marks=pytest.mark.r)])
+"""The same for a test without Docker, which needs the R of this machine."""

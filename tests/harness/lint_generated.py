@@ -76,24 +76,25 @@ def run(name: str, *arguments: str, on: Sequence[str]) -> bool:
 
 
 def lint_r(repositories: Sequence[Path]) -> bool:
-    """Run lintr on a repository in R, with its own settings; where there is no lintr, say so (CI has it)."""
+    """Run Air and lintr on a repository in R, with its settings; say where lintr is missing (CI has it)."""
     in_r = next((folder for folder in repositories if (folder / ".lintr").is_file()), None)
     if in_r is None:
-        say("lint: lintr: no repository is in R")
+        say("lint: air, lintr: no repository is in R")
         return True
+    formatted = run("air", "format", "--check", on=files([in_r], "*.R"))
     lintr = ("Rscript", "--no-init-file", "-e")
     have = shutil.which("Rscript") and not subprocess.run(
         [*lintr, "quit(status = !requireNamespace('lintr', quietly = TRUE))"], cwd="/", capture_output=True
     ).returncode  # fmt: skip
     if not have:
         say("lint: lintr: NOT RUN, R or its package lintr is not installed")
-        return os.environ.get("CI") != "true"
+        return formatted and os.environ.get("CI") != "true"
     code = "found <- lintr::lint_dir('.'); print(found); quit(status = length(found) > 0)"
     done = subprocess.run([*lintr, code], cwd=in_r, capture_output=True, text=True)
     say(f"lint: lintr on {len(list(in_r.rglob('*.R')))} files: {'FOUND' if done.returncode else 'clean'}")
     if done.returncode:
         say(done.stdout + done.stderr)
-    return done.returncode == 0
+    return formatted and done.returncode == 0
 
 
 def scripts(workflows: Sequence[str], folder: Path) -> list[str]:

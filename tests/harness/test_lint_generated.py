@@ -67,9 +67,15 @@ def test_what_is_not_asked_makes_no_more_repositories() -> None:
 
 
 @pytest.mark.r
-def test_lintr_finds_what_is_wrong_in_r(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("code", "finding"),
+    [("f <- function(x) T\n", "R/s3.R:1"), ("f <- function(x) {\n  c(1,\n  x)\n}\n", "Would reformat: ")],
+)
+def test_what_is_wrong_in_r_is_found(
+    code: str, finding: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     repository = generate(tmp_path / "my-pipeline", language="r")
     assert lint_r([repository])
-    (repository / "R" / "s3.R").write_text("f = function(x) T\n")
+    (repository / "R" / "s3.R").write_text(code)
     assert not lint_r([repository])
-    assert "s3.R:1" in capsys.readouterr().out
+    assert finding in capsys.readouterr().out

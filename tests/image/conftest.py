@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -13,19 +14,43 @@ from dagkit.pipeline import Pipeline
 from tests.harness.generate import generate
 
 Make = Callable[..., Pipeline]
+Built = tuple[BuiltImage, list[BuildEvent]]
 
 
 @pytest.fixture(scope="session")
-def generated(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    """A repository from the template."""
-    return Pipeline.load(generate(tmp_path_factory.mktemp("generated") / "dagkit-test-generated"))
+def _generated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pipeline]:
+    """Repositories from the template, one for each language."""
+
+    @functools.cache
+    def make(language: str) -> Pipeline:
+        folder = tmp_path_factory.mktemp("generated") / f"dagkit-test-generated-{language}"
+        return Pipeline.load(generate(folder, language=language))
+
+    return make
+
+
+@pytest.fixture
+def generated(_generated: Callable[[str], Pipeline], language: str) -> Pipeline:
+    """The one of the test's language."""
+    return _generated(language)
 
 
 @pytest.fixture(scope="session")
-def built(generated: Pipeline, python_base_image: str) -> tuple[BuiltImage, list[BuildEvent]]:
-    """Its image, and what happened while it was built. The tag stays, as a cache for the next session."""
-    events: list[BuildEvent] = []
-    return build(generated, base_image=python_base_image, on_event=events.append), events
+def _built(_generated: Callable[[str], Pipeline]) -> Callable[[str, str], Built]:
+    """Their images. The tags stay, as a cache for the next session."""
+
+    @functools.cache
+    def make(language: str, base_image: str) -> Built:
+        events: list[BuildEvent] = []
+        return build(_generated(language), base_image=base_image, on_event=events.append), events
+
+    return make
+
+
+@pytest.fixture
+def built(_built: Callable[[str, str], Built], language: str, base_image: str) -> Built:
+    """The image of the test's language, and what happened while it was built."""
+    return _built(language, base_image)
 
 
 @pytest.fixture

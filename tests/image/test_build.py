@@ -11,21 +11,30 @@ import pytest
 
 from dagkit.cli import main
 from dagkit.errors import DagkitError
-from dagkit.image import BuildEvent, BuiltImage, build, docker_client
+from dagkit.image import BuildEvent, build, docker_client
 from dagkit.pipeline import Pipeline
-from tests.image.conftest import Make
+from tests.harness.languages import both_languages
+from tests.image.conftest import Built, Make
 
 pytestmark = pytest.mark.docker
 
 
+INSTALL = {"python": "RUN pip ", "r": "RUN Rscript renv/restore.R"}
+"""How the instruction begins that installs what is locked."""
+LARGE = {"python": "RUN pip ", "r": "RUN apt-get "}
+"""How the one of a large layer begins. The base image of these tests has all that is locked for R."""
+CODE = {"python": "scripts/run.py", "r": "scripts/run.R"}
+
+
+@both_languages
 def test_the_generated_image_is_tagged_for_this_machine_and_its_layers_are_the_dockerfiles(
-    built: tuple[BuiltImage, list[BuildEvent]],
+    language: str, built: Built
 ) -> None:
     image, _ = built
-    assert image.tag == "dagkit-test-generated:local"
+    assert image.tag == f"dagkit-test-generated-{language}:local"
     own = [layer for layer in image.layers if not layer.base]
     assert any(layer.base for layer in image.layers)
-    assert any(layer.instruction.startswith("RUN pip ") and layer.size > 10**6 for layer in own)
+    assert any(layer.instruction.startswith(LARGE[language]) and layer.size > 10**6 for layer in own)
     assert any(layer.instruction == "COPY scripts scripts" for layer in own)
     assert sum(layer.size for layer in image.layers) == image.size
     client = docker_client()
@@ -35,33 +44,35 @@ def test_the_generated_image_is_tagged_for_this_machine_and_its_layers_are_the_d
         client.close()
 
 
-def test_every_step_is_told_with_its_instruction_and_stages_for_tests_are_not_built(
-    built: tuple[BuiltImage, list[BuildEvent]],
-) -> None:
+@both_languages
+def test_every_step_is_told_with_its_instruction_and_stages_for_tests_are_not_built(built: Built) -> None:
     _, events = built
     steps = dict.fromkeys(event.step for event in events)
     assert list(steps) == list(range(1, events[0].steps + 1))
     instructions = [event.instruction for event in events]
     assert "FROM base AS final" in instructions
-    assert not any("requirements-dev" in instruction for instruction in instructions)
+    assert not any(
+        word in instruction for word in ("requirements-dev", "COPY tests") for instruction in instructions
+    )
 
 
+@both_languages
 def test_a_change_of_the_code_keeps_the_installed_packages(
-    generated: Pipeline, built: tuple[BuiltImage, list[BuildEvent]], python_base_image: str
+    language: str, generated: Pipeline, built: Built, base_image: str
 ) -> None:
-    script = generated.root / "scripts" / "run.py"
+    script = generated.root / CODE[language]
     before = script.read_text(encoding="utf-8")
     events: list[BuildEvent] = []
     try:
         script.write_text(
             f"{before}\n# {uuid.uuid4()}: an earlier session left no such layer\n", encoding="utf-8"
         )
-        image = build(generated, base_image=python_base_image, on_event=events.append)
+        image = build(generated, base_image=base_image, on_event=events.append)
     finally:
         script.write_text(before, encoding="utf-8")
     assert image.id != built[0].id
     cached = {event.instruction for event in events if event.cached}
-    assert any(instruction.startswith("RUN pip ") for instruction in cached)
+    assert any(instruction.startswith(INSTALL[language]) for instruction in cached)
     assert "COPY scripts scripts" not in cached
 
 
@@ -140,13 +151,14 @@ def test_a_failed_build_leaves_no_container(small: Make) -> None:
         client.close()
 
 
+@both_languages
 def test_the_verb_shows_steps_size_and_checks(
-    generated: Pipeline, python_base_image: str, capsys: pytest.CaptureFixture[str]
+    language: str, generated: Pipeline, base_image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["build", str(generated.root), "--base-image", python_base_image]) == 0
+    assert main(["build", str(generated.root), "--base-image", base_image]) == 0
     out = capsys.readouterr().out
     assert re.search(r"^step  1/\d+  ARG BASE_IMAGE", out, re.MULTILINE)
-    assert re.search(r"^Built dagkit-test-generated:local in ", out, re.MULTILINE)
+    assert re.search(rf"^Built dagkit-test-generated-{language}:local in ", out, re.MULTILINE)
     assert re.search(r"^ +[\d.]+ MB  the base image$", out, re.MULTILINE)
     assert re.search(r"^ +[\d.]+ MB  altogether$", out, re.MULTILINE)
     assert len(re.findall(r"^  pass  ", out, re.MULTILINE)) == 6

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import pytest
 
 from dagkit.containers import LABEL_PIPELINE, docker_client
-from dagkit.image import BuildEvent, BuiltImage, build
+from dagkit.image import build
 from dagkit.image_checks import check_image
-from tests.image.conftest import Make
+from tests.harness.languages import both_languages
+from tests.image.conftest import Built, Make
 
 pytestmark = pytest.mark.docker
 
@@ -83,9 +84,8 @@ def test_what_is_wrong_with_an_image_is_found(small: Make, case: Case) -> None:
     assert all(check.fix is None for check in checks if check.passed is not False)
 
 
-def test_the_generated_image_passes_every_check_and_is_seen_to_reach_its_own_code(
-    built: tuple[BuiltImage, list[BuildEvent]],
-) -> None:
+@both_languages
+def test_the_generated_image_passes_every_check_and_is_seen_to_reach_its_own_code(built: Built) -> None:
     checks = {check.name: check for check in check_image(built[0].tag)}
     assert [name for name, check in checks.items() if check.passed] == [
         "entry point", "not root", "starts", "any user id", "read-only files", "no capabilities",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,48 +18,49 @@ from dagkit.cli import main
 from dagkit.containers import LABEL_PIPELINE, docker_client
 from dagkit.pipeline import Pipeline
 from tests.harness.generate import generate
+from tests.harness.languages import both_languages, each_language
+from tests.image import own_tests
+from tests.image.own_tests import OwnTests
 
 PROJECT = "dagkit_test_verb"
 LABEL = f"{LABEL_PIPELINE}={PROJECT}.dagkit_test_tests"
 
-CONFINED = '''\
-"""What the tests see of the container they run in."""
-
-import os
-import pathlib
-
-import pytest
-
-
-def test_confined():
-    assert os.getuid() == 1337
-    with pytest.raises(OSError, match="Read-only file system"):
-        pathlib.Path("/x").touch()
-    pathlib.Path("/tmp/x").touch()
-    status = pathlib.Path("/proc/self/status").read_text()
-    assert "CapBnd:\\t0000000000000000" in status
-    assert "NoNewPrivs:\\t1" in status
-    assert os.environ["AWS_DEFAULT_REGION"] == "eu-west-1"
-'''
-
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository from the template."""
-    return generate(tmp_path_factory.mktemp("tests") / "dagkit-test-tests", project=PROJECT)
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Repositories from the template, one for each language."""
+
+    @functools.cache
+    def make(language: str) -> Path:
+        folder = tmp_path_factory.mktemp("tests") / "dagkit-test-tests"
+        return generate(folder, language=language, project=PROJECT)
+
+    return make
 
 
 @pytest.fixture
-def extra(repository: Path) -> Iterator[Path]:
+def repository(repositories: Callable[[str], Path], language: str) -> Path:
+    """The one of the test's language."""
+    return repositories(language)
+
+
+@pytest.fixture
+def own(language: str) -> OwnTests:
+    """What a repository's own tests look like in the test's language."""
+    return own_tests.IN[language]
+
+
+@pytest.fixture
+def extra(repository: Path, own: OwnTests) -> Iterator[Path]:
     """A test file of its own, put away afterwards."""
-    path = repository / "tests" / "test_extra.py"
+    path = repository / own.path
     yield path
     path.unlink(missing_ok=True)
 
 
 @pytest.fixture
-def _image(python_base_image: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DAGKIT_BASE_IMAGE", python_base_image)
+def _image(base_image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGKIT_BASE_IMAGE", base_image)
 
 
 def containers() -> list[str]:
@@ -73,44 +75,51 @@ def containers() -> list[str]:
         client.close()
 
 
+@both_languages
 @pytest.mark.docker
 @pytest.mark.usefixtures("_image")
 def test_a_generated_repositorys_tests_pass_in_its_image(
-    repository: Path, capfdbinary: pytest.CaptureFixture[bytes]
+    repository: Path, own: OwnTests, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     assert main(["test", "--path", str(repository)]) == 0
     out = capfdbinary.readouterr().out.decode()
     assert "Built dagkit-test-tests:local-test in " in out
-    assert re.search(r"\d+ passed", out)
+    assert re.search(own.passed, out)
     assert containers() == []
 
 
+@both_languages
 @pytest.mark.docker
 @pytest.mark.usefixtures("_image")
-def test_tests_run_as_a_pod_would(repository: Path, extra: Path) -> None:
-    extra.write_text(CONFINED, encoding="utf-8")
-    assert main(["test", "--path", str(repository), "--", "-q", "tests/test_extra.py"]) == 0
+def test_tests_run_as_a_pod_would(repository: Path, own: OwnTests, extra: Path) -> None:
+    extra.write_text(own.confined, encoding="utf-8")
+    assert main(["test", "--path", str(repository), "--", *own.alone]) == 0
 
 
+@both_languages
 @pytest.mark.docker
 @pytest.mark.usefixtures("_image")
 def test_the_exit_code_is_that_of_the_tests_and_arguments_reach_them(
-    repository: Path, extra: Path, capfdbinary: pytest.CaptureFixture[bytes]
+    repository: Path, own: OwnTests, extra: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    extra.write_text("def test_wrong():\n    assert 1 == 2\n", encoding="utf-8")
-    assert main(["test", "--path", str(repository), "--", "-k", "test_wrong"]) == 1
-    assert "1 failed" in capfdbinary.readouterr().out.decode()
-    assert main(["test", "--path", str(repository), "--", "-k", "no_test_is_called_this"]) == 5
+    extra.write_text(own.wrong, encoding="utf-8")
+    assert main(["test", "--path", str(repository), "--", *own.alone]) == 1
+    assert own.failed in capfdbinary.readouterr().out.decode()
+    assert main(["test", "--path", str(repository), "--", *own.none]) == own.no_tests
     assert containers() == []
 
 
 @pytest.mark.docker
 @pytest.mark.usefixtures("_image")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_leaves_no_container(repository: Path, extra: Path, number: signal.Signals) -> None:
-    extra.write_text("import time\n\n\ndef test_slow():\n    time.sleep(600)\n", encoding="utf-8")
+@pytest.mark.parametrize(
+    ("language", "number"), [("python", signal.SIGINT), ("python", signal.SIGTERM), ("r", signal.SIGINT)]
+)
+def test_stopping_leaves_no_container(
+    repository: Path, own: OwnTests, extra: Path, number: signal.Signals
+) -> None:
+    extra.write_text(own.slow, encoding="utf-8")
     process = subprocess.Popen(
-        [sys.executable, "-m", "dagkit", "test", "--path", str(repository), "--", "tests/test_extra.py"],
+        [sys.executable, "-m", "dagkit", "test", "--path", str(repository), "--", *own.alone],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     try:
@@ -128,26 +137,23 @@ def test_stopping_leaves_no_container(repository: Path, extra: Path, number: sig
     assert containers() == []
 
 
+@each_language
 def test_without_docker_the_tests_run_in_an_environment_of_the_lock_files(
     repository: Path,
+    own: OwnTests,
     extra: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    extra.write_text(
-        "import os\n\n\ndef test_no_credentials():\n"
-        "    assert 'AWS_SECRET_ACCESS_KEY' not in os.environ and 'AWS_PROFILE' not in os.environ\n"
-        "    assert os.environ['AWS_DEFAULT_REGION'] == 'eu-west-1'\n",
-        encoding="utf-8",
-    )
+    extra.write_text(own.no_credentials, encoding="utf-8")
     monkeypatch.setenv("AWS_PROFILE", "mine")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "mine")
     monkeypatch.setenv("DOCKER_HOST", "unix:///not/there.sock")
     assert main(["test", "--path", str(repository)]) == 0
     said = capfd.readouterr()
-    assert re.search(r"\d+ passed", said.out)
+    assert re.search(own.passed, said.out)
     assert "Without Docker: not checked are" in said.err
-    assert main(["test", "--path", str(repository), "--", "-k", "no_test_is_called_this"]) == 5
+    assert main(["test", "--path", str(repository), "--", *own.none]) == own.no_tests
     assert os.environ["AWS_PROFILE"] == "mine"
 
 

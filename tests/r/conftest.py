@@ -49,12 +49,6 @@ def built(_generated: Path, r_base_image: str) -> BuiltImage:
 
 
 @pytest.fixture(scope="session")
-def tests_image(_generated: Path, r_base_image: str) -> BuiltImage:
-    """The image of its test stage."""
-    return build(Pipeline.load(_generated), base_image=r_base_image, target="test")
-
-
-@pytest.fixture(scope="session")
 def bridge() -> str:
     """The address of this machine that containers reach."""
     asked = subprocess.run(

@@ -39,24 +39,9 @@ def from_r(repository: Path, command: str) -> subprocess.CompletedProcess[bytes]
     )
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_the_worked_example_runs_under_its_role(engine: str, base: None, repository: Path) -> None:
-    done = run(repository, "--engine", engine)
-    assert done.code == 0, done.out + done.err
-    assert done.states == {"write": "success", "copy": "success", "summarise": "success"}
-    assert "wrote " in done.log("write")
-    written = {item["path"].rpartition("/")[2]: item for item in done.report["written"]}
-    assert written["text.txt"]["preview"].startswith("Written by example.pipe at 20")
-    assert written["copy.txt"]["preview"] == written["text.txt"]["preview"]
-    assert written["summary.csv"]["path"] == f"s3://{OUTPUT}/dev/summary.csv"
-    summary = '"court","hearings","mean_minutes"\n"Cardiff",2,42.5\n"Leeds",3,32\n"Truro",1,60\n'
-    assert written["summary.csv"]["preview"].strip() == summary.strip()
-    assert written["summary.csv"]["size"] == len(summary)
-
-
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.docker
 def test_what_the_role_refuses_fails_the_task_with_the_line_to_add(
-    engine: str, base: None, repository: Path
+    repository: Path, r_base_image: str
 ) -> None:
     role = repository / "airflow" / "roles" / "dev" / "pipe.yaml"
     allowed = f"  read_only:\n    - {OUTPUT}/hearings.csv\n"
@@ -64,7 +49,7 @@ def test_what_the_role_refuses_fails_the_task_with_the_line_to_add(
     role.write_text(role.read_text().replace(allowed, ""))
     dag = repository / "airflow" / "dags" / "pipe.py"
     dag.write_text(dag.read_text().replace('"retries": 1', '"retries": 0'))
-    done = run(repository, "--engine", engine)
+    done = run(repository, "--engine", "docker", env={"DAGKIT_BASE_IMAGE": r_base_image})
     assert done.code == 1
     assert done.states == {"write": "success", "copy": "success", "summarise": "failed"}
     assert f"error: s3:GetObject on s3://{OUTPUT}/hearings.csv failed: " in done.log("summarise")
@@ -98,6 +83,12 @@ def test_the_r_console_shows_the_same_report_without_colours_or_progress_bars(re
     report = Done(0, shown, "", repository).folder / "report.md"
     assert str(report.relative_to(repository)) in shown
 
+    tests = from_r(repository, "dagkit test --engine process -- summarise")
+    assert tests.returncode == 0, tests.stdout
+    assert b"DONE" in tests.stdout
+    assert b"run:" not in tests.stdout
+    assert b"\x1b" not in tests.stdout + tests.stderr
+
 
 @pytest.mark.docker
 @pytest.mark.r
@@ -110,34 +101,3 @@ def test_the_r_console_builds_and_tests_the_image(
         assert called.returncode == 0, called.stdout + called.stderr
         assert shown in called.stdout
         assert b"\x1b" not in called.stdout + called.stderr
-
-
-@pytest.mark.r
-def test_its_tests_run_without_docker(repository: Path) -> None:
-    called = from_r(repository, "dagkit test --engine process")
-    assert called.returncode == 0, called.stdout
-    assert b"DONE" in called.stdout
-    assert b"Without Docker" in called.stderr
-    chosen = from_r(repository, "dagkit test --engine process -- summarise")
-    assert b"run:" not in chosen.stdout
-    wrong = repository / "tests" / "testthat" / "test-wrong.R"
-    wrong.write_text('test_that("this is wrong", expect_true(FALSE))\n')
-    assert from_r(repository, "dagkit test --engine process -- wrong").returncode == 1
-
-
-def test_the_rules_find_nothing(repository: Path) -> None:
-    checked = subprocess.run([str(DAGKIT), "validate", str(repository)], capture_output=True, text=True)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert "warning" not in checked.stdout
-
-
-@pytest.mark.r
-def test_its_code_is_clean(repository: Path) -> None:
-    command = ["Rscript", "--no-init-file", "tests/lint.R"]
-    clean = subprocess.run(command, cwd=repository, capture_output=True, text=True)
-    assert clean.returncode == 0, clean.stdout + clean.stderr
-    with (repository / "R" / "main.R").open("a") as code:
-        code.write("Wrong.name = 1\n")
-    found = subprocess.run(command, cwd=repository, capture_output=True, text=True)
-    assert found.returncode == 1
-    assert "assignment_linter" in found.stdout

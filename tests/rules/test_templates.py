@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,18 +13,26 @@ from dagkit.rules.load import Loader
 from dagkit.rules.runner import Report, validate
 from dagkit.rules.subject import find
 from tests.harness.generate import generate
+from tests.harness.languages import both_languages
 from tests.rules.conftest import codes
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return generate(tmp_path_factory.mktemp("made") / "my-pipeline", project="example", pipeline="daily")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """What the template makes, for each language."""
+
+    @functools.cache
+    def make(language: str) -> Path:
+        folder = tmp_path_factory.mktemp("made") / "my-pipeline"
+        return generate(folder, language=language, project="example", pipeline="daily", owner="octocat")
+
+    return make
 
 
 @pytest.fixture
-def pipeline(made: Path, tmp_path: Path) -> Path:
-    """What the template makes."""
-    return Path(shutil.copytree(made, tmp_path / "my-pipeline"))
+def pipeline(made: Callable[[str], Path], language: str, tmp_path: Path) -> Path:
+    """A copy of it, in the test's language."""
+    return Path(shutil.copytree(made(language), tmp_path / "my-pipeline"))
 
 
 def told(report: Report) -> list[str]:
@@ -46,6 +56,7 @@ def check(root: Path, airflow: Loader) -> Report:
     return validate(find(root), loader=airflow)
 
 
+@both_languages
 def test_what_the_template_makes_keeps_every_rule(pipeline: Path, airflow: Loader) -> None:
     report = check(pipeline, airflow)
     assert told(report) == []
@@ -57,6 +68,7 @@ def test_a_dag_is_checked_as_it_is(pipeline: Path, airflow: Loader) -> None:
     assert set(codes(check(pipeline, airflow))) == {"DK305"}
 
 
+@both_languages
 def test_a_role_that_prod_lacks_is_found_before_the_dag_is_promoted(pipeline: Path, airflow: Loader) -> None:
     (pipeline / "airflow/roles/prod/daily.yaml").unlink()
     found = {(each.code, each.path) for each in check(pipeline, airflow).findings}

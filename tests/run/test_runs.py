@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.run import harness
+from tests.run.conftest import MakePipeline
 from tests.run.harness import Done
 
 PATH = "s3://alpha-everyone/airflow-example/analyst/dev"
+TASKS = {"python": ("write", "copy"), "r": ("write", "copy", "summarise")}
 ROLE = Path("airflow/roles/dev/pipe.yaml")
 GRANT = "alpha-everyone/airflow-example/analyst/dev/*"
+
+
+SECOND_EXAMPLE = "alpha-everyone/airflow-example/analyst/hearings.csv"
+SUMMARY = '"court","hearings","mean_minutes"\n"Cardiff",2,42.5\n"Leeds",3,32\n"Truro",1,60\n'
+"""What the second example of a repository in R reads, and what it writes."""
 
 
 def without_writing(repository: Path) -> None:
@@ -24,7 +30,15 @@ def without_writing(repository: Path) -> None:
     path = repository / ROLE
     text = path.read_text()
     assert GRANT in text
-    path.write_text(text.replace("read_write:", "read_only:"))
+    read = "  read_only:\n"
+    path.write_text(text.replace("  read_write:\n", "" if read in text else read))
+
+
+@pytest.fixture(scope="class", params=["python", pytest.param("r", marks=pytest.mark.r)])
+def written_in(request: pytest.FixtureRequest) -> str:
+    """The language of a pipeline that a class of tests runs once."""
+    language: str = request.param
+    return language
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +62,12 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 class TestWorkedExampleWithoutDocker:
     @pytest.fixture(scope="class")
     @staticmethod
-    def done(make_pipeline: Callable[[], Path], strangers: dict[str, str]) -> Done:
-        return harness.run(make_pipeline(), "--engine", "process", "--json", env=strangers)
+    def done(make_pipeline: MakePipeline, written_in: str, strangers: dict[str, str]) -> Done:
+        return harness.run(make_pipeline(written_in), "--engine", "process", "--json", env=strangers)
 
-    def test_succeeds(self, done: Done) -> None:
+    def test_succeeds(self, done: Done, written_in: str) -> None:
         assert done.code == 0, done.err
-        assert done.states == {"write": "success", "copy": "success"}
+        assert done.states == dict.fromkeys(TASKS[written_in], "success")
 
     def test_prints_json_and_nothing_else_on_standard_output(self, done: Done) -> None:
         assert json.loads(done.out) == done.report
@@ -66,8 +80,12 @@ class TestWorkedExampleWithoutDocker:
     def test_keeps_airflows_log_beside_the_report(self, done: Done) -> None:
         assert "[DAG TEST]" in (done.folder / "logs" / "airflow.log").read_text()
 
-    def test_reports_what_was_written_with_the_template_filled_in(self, done: Done) -> None:
+    def test_reports_what_was_written_with_the_template_filled_in(self, done: Done, written_in: str) -> None:
         written = {each["path"]: each for each in done.report["written"]}
+        if written_in == "r":
+            summary = written.pop(f"{PATH}/summary.csv")
+            assert summary["preview"].strip() == SUMMARY.strip()
+            assert summary["size"] == len(SUMMARY)
         assert set(written) == {f"{PATH}/text.txt", f"{PATH}/copy.txt"}
         assert written[f"{PATH}/text.txt"]["tasks"] == ["write"]
         copied = written[f"{PATH}/copy.txt"]
@@ -96,8 +114,8 @@ class TestWorkedExampleWithoutDocker:
 class TestRoleWithoutTheRightToWrite:
     @pytest.fixture(scope="class")
     @staticmethod
-    def repository(make_pipeline: Callable[[], Path]) -> Path:
-        repository = make_pipeline()
+    def repository(make_pipeline: MakePipeline, written_in: str) -> Path:
+        repository = make_pipeline(written_in)
         without_writing(repository)
         return repository
 
@@ -106,10 +124,10 @@ class TestRoleWithoutTheRightToWrite:
     def done(repository: Path) -> Done:
         return harness.run(repository, "--engine", "process")
 
-    def test_fails(self, done: Done) -> None:
+    def test_fails(self, done: Done, written_in: str) -> None:
         assert done.code == 1
-        assert done.states == {"write": "failed", "copy": "upstream_failed"}
-        assert "✗ write  failed" in done.out
+        assert done.states == dict.fromkeys(TASKS[written_in], "upstream_failed") | {"write": "failed"}
+        assert re.search(r"^  ✗ write +failed", done.out, re.MULTILINE)
 
     def test_names_the_one_refused_call(self, done: Done) -> None:
         [refused] = done.report["refused"]
@@ -132,14 +150,18 @@ class TestRoleWithoutTheRightToWrite:
         assert any("retry_delay" in note for note in done.report["notes"])
 
     @pytest.mark.docker
-    def test_the_suggested_role_is_enough(self, repository: Path, done: Done, python_base_image: str) -> None:
+    def test_the_suggested_role_is_enough(
+        self, repository: Path, done: Done, written_in: str, request: pytest.FixtureRequest
+    ) -> None:
         assert done.code == 1
+        base_image: str = request.getfixturevalue(f"{written_in}_base_image")
         suggested = harness.run(repository, "--engine", "process", "--suggest-role")
         assert suggested.code == 0, suggested.err
         role = yaml.safe_load(suggested.out)
-        assert role["s3"] == {"read_write": [GRANT]}
+        reads = {"read_only": [SECOND_EXAMPLE]} if written_in == "r" else {}
+        assert role["s3"] == reads | {"read_write": [GRANT]}
         (repository / ROLE).write_text(suggested.out)
-        again = harness.run(repository, "--engine", "docker", env={"DAGKIT_BASE_IMAGE": python_base_image})
+        again = harness.run(repository, "--engine", "docker", env={"DAGKIT_BASE_IMAGE": base_image})
         assert again.code == 0, again.out + again.err
         assert again.report["refused"] == []
         assert again.report["engine"] == "docker"
@@ -149,7 +171,7 @@ class TestRoleWithoutTheRightToWrite:
 class TestManyTasksInContainers:
     @pytest.fixture(scope="class")
     @staticmethod
-    def done(make_pipeline: Callable[[], Path], python_base_image: str, strangers: dict[str, str]) -> Done:
+    def done(make_pipeline: MakePipeline, python_base_image: str, strangers: dict[str, str]) -> Done:
         docker = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
         return harness.run(
             make_pipeline(),
@@ -264,7 +286,7 @@ class TestManyTasksInContainers:
 class TestOneTask:
     @pytest.fixture(scope="class")
     @staticmethod
-    def done(make_pipeline: Callable[[], Path]) -> Done:
+    def done(make_pipeline: MakePipeline) -> Done:
         return harness.run(
             make_pipeline(),
             *("--engine", "process", "--environment", "prod", "--dag", "many_tasks", "--task", "flaky"),

@@ -6,12 +6,13 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from tests.harness.languages import each_language
 from tests.run import harness
 
 SLEEPER = """
@@ -26,15 +27,24 @@ with DAG("example.pipe", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=U
         release="v0.0.1",
         role="airflow_dev_example_pipe",
         environment="dev",
-        cmds=["python", "-c"],
-        arguments=[
-            "import subprocess, sys, time;"
-            " second = [sys.executable, '-c', 'import time; time.sleep(600)', 'MARK'];"
-            " subprocess.Popen(second); print('asleep', flush=True); time.sleep(600)",
-            "MARK",
-        ],
+        cmds=CMDS,
+        arguments=[CODE, "MARK"],
     )
 """
+TASKS = {
+    "python": (
+        ["python", "-c"],
+        "import subprocess, sys, time;"
+        " second = [sys.executable, '-c', 'import time; time.sleep(600)', 'MARK'];"
+        " subprocess.Popen(second); print('asleep', flush=True); time.sleep(600)",
+    ),
+    "r": (
+        ["Rscript", "-e"],
+        "system2('Rscript', c('-e', shQuote('Sys.sleep(600)'), 'MARK'), wait = FALSE);"
+        " cat('asleep\\n'); Sys.sleep(600)",
+    ),
+}
+"""Each starts a second process, and sleeps for ten minutes as that does."""
 
 
 @pytest.fixture
@@ -46,11 +56,12 @@ def mark() -> Iterator[str]:
 
 
 @pytest.fixture
-def sleeper(make_pipeline: Callable[[], Path], mark: str) -> Path:
+def sleeper(pipeline: Path, language: str, mark: str) -> Path:
     """A repository whose only task starts a second process, and sleeps for ten minutes."""
-    repository = make_pipeline()
-    harness.dag(repository, SLEEPER.replace("MARK", mark))
-    return repository
+    commands, code = TASKS[language]
+    text = SLEEPER.replace("CMDS", repr(commands)).replace("CODE", repr(code))
+    harness.dag(pipeline, text.replace("MARK", mark))
+    return pipeline
 
 
 def scratch(mark: str) -> Path:
@@ -101,11 +112,12 @@ def test_a_run_that_is_stopped_while_airflow_starts_leaves_nothing(
     assert list((sleeper / ".dagkit" / "runs").iterdir()) == []
 
 
+@each_language
 def test_a_task_without_docker_ends_with_ctrl_c_and_so_does_what_it_started(sleeper: Path, mark: str) -> None:
     port = harness.free_port()
     process = start(sleeper, mark, port, "process")
     read_until(process, "asleep")
-    assert sum("time.sleep(600)" in words for words in harness.processes(mark)) == 2
+    assert sum("sleep(600)" in words for words in harness.processes(mark)) == 2
     assert harness.listens(port)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
@@ -113,6 +125,7 @@ def test_a_task_without_docker_ends_with_ctrl_c_and_so_does_what_it_started(slee
     assert_nothing_is_left(mark, port)
 
 
+@each_language
 def test_a_task_without_docker_ends_when_dagkit_is_killed(sleeper: Path, mark: str) -> None:
     port = harness.free_port()
     process = start(sleeper, mark, port, "process")
@@ -123,17 +136,26 @@ def test_a_task_without_docker_ends_when_dagkit_is_killed(sleeper: Path, mark: s
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("language", "stop"),
+    [
+        ("python", signal.SIGINT),
+        ("python", signal.SIGKILL),
+        ("r", signal.SIGINT),
+        ("r", signal.SIGTERM),
+        ("r", signal.SIGKILL),
+    ],
+)
 def test_a_container_ends_with_its_run(
-    sleeper: Path, mark: str, python_base_image: str, stop: signal.Signals
+    sleeper: Path, mark: str, base_image: str, stop: signal.Signals
 ) -> None:
     port = harness.free_port()
-    process = start(sleeper, mark, port, "docker", python_base_image)
+    process = start(sleeper, mark, port, "docker", base_image)
     read_until(process, "asleep")
     assert len(harness.containers("example.pipe")) == 1
     process.send_signal(stop)
     process.communicate(timeout=60)
-    assert process.returncode == (130 if stop is signal.SIGINT else -signal.SIGKILL)
+    assert process.returncode == (-signal.SIGKILL if stop is signal.SIGKILL else 130)
     assert_nothing_is_left(mark, port)
 
 

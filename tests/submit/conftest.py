@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.generate import generate
+from tests.harness.languages import LANGUAGES
 
 
 def git(folder: Path, *words: str) -> str:
@@ -91,18 +92,20 @@ def in_git(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A pipeline with a release and a DAG repository, made once; each test gets a copy."""
+    """A pipeline in each language with a release, and a DAG repository, made once; each test gets a copy."""
     folder = tmp_path_factory.mktemp("made")
-    generate(folder / "daily-stats", project="stats", pipeline="daily", owner="octocat")
-    git(in_git(folder / "daily-stats"), "tag", "v1.0.0")
+    for language in LANGUAGES:
+        answers = {"project": "stats", "pipeline": "daily", "owner": "octocat", "language": language}
+        generate(folder / language / "daily-stats", **answers)
+        git(in_git(folder / language / "daily-stats"), "tag", "v1.0.0")
     generate(folder / "airflow", kind="airflow", owner="octocat")
     git(folder, "clone", "--quiet", "--bare", str(in_git(folder / "airflow")), "dags.git")
     return folder
 
 
 @pytest.fixture
-def submitting(made: Path, tmp_path: Path) -> Submitting:
-    shutil.copytree(made / "daily-stats", tmp_path / "daily-stats")
+def submitting(made: Path, language: str, tmp_path: Path) -> Submitting:
+    shutil.copytree(made / language / "daily-stats", tmp_path / "daily-stats")
     shutil.copytree(made / "dags.git", tmp_path / "dags.git")
     (tmp_path / "home").mkdir()
     return Submitting(tmp_path / "daily-stats", tmp_path / "dags.git", tmp_path / "home")

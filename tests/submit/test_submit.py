@@ -13,6 +13,7 @@ import pytest
 
 from dagkit.submit.pull_request import slug
 from dagkit.submit.stamp import read, stamp
+from tests.harness.languages import both_languages
 from tests.submit.conftest import Submitting, git
 
 BRANCH = "dagkit/dev/stats.daily"
@@ -20,6 +21,7 @@ DAG = "environments/dev/dags/stats/daily.py"
 ROLE = "environments/dev/roles/airflow_dev_stats_daily.yaml"
 
 
+@both_languages
 def test_a_release_lands_on_a_branch_with_its_environment_and_release(submitting: Submitting) -> None:
     done = submitting.submit_in_full("--yes")
     assert done.returncode == 0, done.stderr
@@ -33,6 +35,7 @@ def test_a_release_lands_on_a_branch_with_its_environment_and_release(submitting
     assert f"open the pull request from {BRANCH} into main" in done.stdout
 
 
+@both_languages
 def test_promotion_to_prod_uses_prods_role_and_warns_what_dev_never_ran(submitting: Submitting) -> None:
     done = submitting.submit("--yes", "--environment", "prod")
     assert done.returncode == 0, done.stderr

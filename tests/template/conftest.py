@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,15 +52,34 @@ def render(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
 
 
 @pytest.fixture(scope="session")
-def rendered(render: Render) -> Path:
+def rendered_python(render: Render) -> Path:
     """A repository generated from the default answers. Tests only read it."""
     return render()
 
 
 @pytest.fixture(scope="session")
-def rendered_daily(render: Render) -> Path:
-    """The same on a schedule. Tests only read it."""
-    return render(schedule="@daily")
+def rendered_r(render: Render) -> Path:
+    """The same for code in R. Tests only read it."""
+    return render(language="r")
+
+
+@pytest.fixture
+def rendered(language: str, request: pytest.FixtureRequest) -> Path:
+    """The one of the test's language. Tests only read it."""
+    made: Path = request.getfixturevalue(f"rendered_{language}")
+    return made
+
+
+@pytest.fixture(scope="session")
+def daily(render: Render) -> Callable[[str], Path]:
+    """Repositories on a schedule, one for each language: ``daily("r")``. Tests only read them."""
+    return functools.cache(lambda language: render(schedule="@daily", language=language))
+
+
+@pytest.fixture
+def rendered_daily(language: str, daily: Callable[[str], Path]) -> Path:
+    """The one of the test's language. Tests only read it."""
+    return daily(language)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 import tomllib
@@ -18,7 +19,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from dagkit import names
-from tests.template.conftest import Render
+from tests.harness.languages import both_languages
+from tests.template.conftest import REPOSITORY, Render
 from tests.template.test_answers import CRON, JINJA, takes
 
 # special in Python, YAML, Jinja, GitHub's expressions, the shell, Markdown, HTML, and to people's eyes
@@ -96,6 +98,8 @@ def said_in_readme(text: str) -> str:
     return (inline.children or [])[0].content.removeprefix("What it does: ")
 
 
+DAG_SETTINGS = REPOSITORY / "templates/airflow/ruff.toml"
+
 # each example generates a repository: a smaller one would take minutes to find
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 
@@ -113,7 +117,16 @@ def check_files(made: Path, usual: Path) -> None:
         for p in made.rglob(pattern)
     }
     assert len(loaded) == 7
-    tomllib.loads((made / "pyproject.toml").read_text(encoding="utf-8"))
+    for path in made.rglob("*.toml"):
+        tomllib.loads(path.read_text(encoding="utf-8"))
+    for name in ("renv.lock", "renv/settings.json"):
+        if (usual / name).is_file():
+            json.loads((made / name).read_text(encoding="utf-8"))
+    # no answer is put into code in R, nor into what R itself reads
+    for pattern in ("*.R", ".Rprofile", ".lintr", "*.Rproj"):
+        assert [p.read_bytes() for p in sorted(made.rglob(pattern))] == [
+            p.read_bytes() for p in sorted(usual.rglob(pattern))
+        ]
     instructions = [
         [
             step["instruction"]
@@ -126,18 +139,22 @@ def check_files(made: Path, usual: Path) -> None:
     assert markdown((made / "README.md").read_text("utf-8")) == markdown(
         (usual / "README.md").read_text("utf-8")
     )
+    # a repository in R has no settings for Python: those of the DAG repository count, where its DAG goes
+    own = () if (made / "pyproject.toml").is_file() else (f"--config={DAG_SETTINGS}",)
     for command in (["check", "--quiet"], ["format", "--check", "--quiet"]):
-        ruff = [str(Path(sys.executable).with_name("ruff")), *command, "--no-cache", "."]
-        linted = subprocess.run(ruff, cwd=made, capture_output=True, text=True, timeout=60)
+        ruff = [str(Path(sys.executable).with_name("ruff")), *command, "--no-cache", *own, str(made)]
+        # not from the repository: its folder airflow would be taken for the package
+        linted = subprocess.run(ruff, cwd="/", capture_output=True, text=True, timeout=60)
         assert linted.returncode == 0, linted.stdout
 
 
-@settings(max_examples=25, deadline=None, phases=NO_SHRINKING, suppress_health_check=list(HealthCheck))
-@given(ANSWERS)
+@both_languages
+@settings(max_examples=15, deadline=None, phases=NO_SHRINKING, suppress_health_check=list(HealthCheck))
+@given(answers=ANSWERS)
 def test_what_is_accepted_is_in_the_files_as_data(
-    render: Render, rendered_daily: Path, answers: dict[str, str]
+    language: str, render: Render, rendered_daily: Path, answers: dict[str, str]
 ) -> None:
-    made = render(**({"schedule": "@weekly"} | answers))
+    made = render(**({"schedule": "@weekly", "language": language} | answers))
     check_files(made, rendered_daily)
     recorded = yaml.safe_load((made / ".copier-answers.yml").read_text(encoding="utf-8"))
     assert {question: recorded[question] for question in answers} == answers
@@ -155,9 +172,11 @@ def test_what_is_accepted_is_in_the_files_as_data(
     assert said_in_readme((made / "README.md").read_text(encoding="utf-8")) == recorded["description"]
     for environment in names.ENVIRONMENTS:
         role = yaml.safe_load((made / f"airflow/roles/{environment}/{recorded['pipeline']}.yaml").read_text())
+        output = recorded["output"].removeprefix("s3://")
+        reads = {"read_only": [f"{output}/hearings.csv"]} if language == "r" else {}
         assert role == {
             "iam_role_name": names.role(environment, recorded["project"], recorded["pipeline"]),
-            "s3": {"read_write": [f"{recorded['output'].removeprefix('s3://')}/{environment}/*"]},
+            "s3": reads | {"read_write": [f"{output}/{environment}/*"]},
         }
     for workflow in ("test", "release"):
         ours, usual = (folder / f".github/workflows/{workflow}.yml" for folder in (made, rendered_daily))
@@ -165,9 +184,14 @@ def test_what_is_accepted_is_in_the_files_as_data(
         assert ours.read_text() == usual.read_text().replace('"my-pipeline"', f'"{image}"')
 
 
-@pytest.mark.parametrize("less", range(0, 36, 3))
-def test_the_longest_answers_fit_their_lines(render: Render, rendered_daily: Path, less: int) -> None:
+@pytest.mark.parametrize(
+    ("language", "less"), [*(("python", less) for less in range(0, 36, 3)), ("r", 0), ("r", 18)]
+)
+def test_the_longest_answers_fit_their_lines(
+    language: str, render: Render, rendered_daily: Path, less: int
+) -> None:
     longest = {
+        "language": language,
         "repository": "r" * (100 - less),
         "project": "p" * (40 - less),
         "pipeline": "q" * 10,
@@ -199,27 +223,31 @@ QUESTIONS += [
     "namespace",
     "dev_cluster",
     "base_image",
+    "cran_repository",
 ]
 
 
-@settings(max_examples=40, deadline=None, phases=NO_SHRINKING, suppress_health_check=list(HealthCheck))
-@given(st.sampled_from(QUESTIONS), WILD)
+@both_languages
+@settings(max_examples=25, deadline=None, phases=NO_SHRINKING, suppress_health_check=list(HealthCheck))
+@given(question=st.sampled_from(QUESTIONS), answer=WILD)
 def test_any_answer_to_any_question_is_refused_or_harmless(
-    render: Render, rendered_daily: Path, question: str, answer: str
+    language: str, render: Render, rendered_daily: Path, question: str, answer: str
 ) -> None:
     try:
-        made = render(**({"schedule": "@weekly"} | {question: answer}))
+        made = render(**({"schedule": "@weekly", "language": language} | {question: answer}))
     except ValueError as refused:
         assert f"'{question}'" in str(refused)
     else:
         recorded = yaml.safe_load((made / ".copier-answers.yml").read_text(encoding="utf-8"))
-        assert recorded[question] == answer
+        asked = question != "cran_repository" or language == "r"
+        assert recorded.get(question) == (answer if asked else None)
         if recorded["schedule"] not in ("manual", "None"):
             check_files(made, rendered_daily)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(DESCRIPTIONS)
+@both_languages
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(description=DESCRIPTIONS)
 def test_a_description_is_itself_in_python_and_in_markdown(rendered: Path, description: str) -> None:
     answers = yaml.safe_load((rendered / ".copier-answers.yml").read_text())
     answers |= {

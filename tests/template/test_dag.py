@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from tests.harness.languages import both_languages
 from tests.template.conftest import ImportsFolder, Probe, Render
 
 ANSWERS = {
@@ -20,10 +21,11 @@ ANSWERS = {
 }
 
 
+@both_languages
 def test_it_parses_without_a_warning_and_says_what_was_answered(
-    ask_airflow: Probe, render: Render, imports: ImportsFolder
+    language: str, ask_airflow: Probe, render: Render, imports: ImportsFolder
 ) -> None:
-    path = render(**ANSWERS) / "airflow/dags/daily_counts.py"
+    path = render(**ANSWERS, language=language) / "airflow/dags/daily_counts.py"
     [dag] = ask_airflow("load_dags", paths=[str(path)], imports=str(imports()))
     assert dag.pop("warnings") == []
     assert dag.pop("doc_md") == ast.get_docstring(ast.parse(path.read_text()), clean=False)
@@ -33,12 +35,11 @@ def test_it_parses_without_a_warning_and_says_what_was_answered(
         "AWS_METADATA_SERVICE_TIMEOUT": "60",
         "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "5",
     }
-    assert dag.pop("tasks") == [
-        {
+    pod = {"owner": "a-person", "retries": 1, "image": image, "downstream": []}
+    example = [
+        pod
+        | {
             "task_id": "write",
-            "owner": "a-person",
-            "retries": 1,
-            "image": image,
             "env_vars": every_pod
             | {
                 "RUN": "write",
@@ -47,20 +48,30 @@ def test_it_parses_without_a_warning_and_says_what_was_answered(
             },
             "downstream": ["copy"],
         },
-        {
+        pod
+        | {
             "task_id": "copy",
-            "owner": "a-person",
-            "retries": 1,
-            "image": image,
             "env_vars": every_pod
             | {
                 "RUN": "copy",
                 "FROM": "s3://alpha-prisons/counts/dev/text.txt",
                 "TO": "s3://alpha-prisons/counts/dev/copy.txt",
             },
-            "downstream": [],
         },
     ]
+    second = pod | {
+        "task_id": "summarise",
+        "env_vars": every_pod
+        | {
+            "FROM": "s3://alpha-prisons/counts/hearings.csv",
+            "TO": "s3://alpha-prisons/counts/dev/summary.csv",
+        },
+    }
+    if language == "r":
+        example[0]["downstream"] = ["copy", "summarise"]
+        example.append(second)
+        assert path.read_text().count('cmds=["Rscript", "scripts/summarise.R"]') == 1
+    assert dag.pop("tasks") == example
     assert dag == {
         "dag_id": "prisons.daily_counts",
         "description": ANSWERS["description"],
@@ -90,15 +101,17 @@ def test_a_schedule_is_what_airflow_takes_it_for(
     assert [(dag["schedule"], dag["warnings"]) for dag in dags] == [(s, []) for s in schedules.values()]
 
 
-def test_environment_and_release_are_the_first_two_assignments(render: Render) -> None:
-    tree = ast.parse((render() / "airflow/dags/my_pipeline.py").read_text())
+@both_languages
+def test_environment_and_release_are_the_first_two_assignments(rendered: Path) -> None:
+    tree = ast.parse((rendered / "airflow/dags/my_pipeline.py").read_text())
     first, second = [node for node in tree.body if isinstance(node, ast.Assign)][:2]
     assert ast.unparse(first) == "ENVIRONMENT = 'dev'"
     assert ast.unparse(second) == "RELEASE = 'v0.0.1'"
 
 
-def test_the_role_is_the_one_of_the_environment(render: Render) -> None:
-    made = render(project="prisons", pipeline="daily")
+@both_languages
+def test_the_role_is_the_one_of_the_environment(language: str, render: Render) -> None:
+    made = render(language=language, project="prisons", pipeline="daily")
     names: dict[str, object] = {"ENVIRONMENT": "prod"}
     role = next(
         node

@@ -14,9 +14,10 @@ import yaml
 
 from dagkit.pipeline import Pipeline
 from dagkit.platform import Platform
+from tests.harness.languages import both_languages
 from tests.template.conftest import REPOSITORY, Render
 
-FILES = {
+BOTH = {
     ".copier-answers.yml",
     ".dockerignore",
     ".github/CODEOWNERS",
@@ -31,13 +32,39 @@ FILES = {
     "airflow/fixtures/README.md",
     "airflow/roles/dev/my_pipeline.yaml",
     "airflow/roles/prod/my_pipeline.yaml",
-    "pyproject.toml",
-    "requirements-dev.in",
-    "requirements-dev.txt",
-    "requirements.in",
-    "requirements.txt",
-    "scripts/run.py",
-    "tests/test_run.py",
+}
+ONLY = {
+    "python": {
+        "pyproject.toml",
+        "requirements-dev.in",
+        "requirements-dev.txt",
+        "requirements.in",
+        "requirements.txt",
+        "scripts/run.py",
+        "tests/test_run.py",
+    },
+    "r": {
+        ".Rprofile",
+        ".lintr",
+        "R/main.R",
+        "R/s3.R",
+        "R/summarise.R",
+        "air.toml",
+        "airflow/fixtures/alpha-everyone/airflow-example/your-github-username/my_pipeline/hearings.csv",
+        "my-pipeline.Rproj",
+        "renv.lock",
+        "renv/.gitignore",
+        "renv/restore.R",
+        "renv/settings.json",
+        "scripts/run.R",
+        "scripts/summarise.R",
+        "tests/lint.R",
+        "tests/testthat.R",
+        "tests/testthat/bin/aws",
+        "tests/testthat/helper.R",
+        "tests/testthat/test-run.R",
+        "tests/testthat/test-summarise.R",
+    },
 }
 
 
@@ -55,12 +82,35 @@ def copy_on_the_command_line(source: Path, made: Path, *options: str) -> subproc
     )
 
 
-def test_a_repository_has_these_files_and_no_others(rendered: Path) -> None:
-    assert set(contents(rendered)) == FILES
+@both_languages
+def test_a_repository_has_these_files_and_no_others(language: str, rendered: Path) -> None:
+    assert set(contents(rendered)) == BOTH | ONLY[language]
 
 
-def test_the_command_line_and_the_library_make_the_same(template: Path, tmp_path: Path) -> None:
-    data = {"project": "prisons", "description": 'It\'s "daily"', "schedule": "@daily"}
+def test_what_does_not_depend_on_the_language_is_the_same(rendered_r: Path, rendered_python: Path) -> None:
+    r, python = contents(rendered_r), contents(rendered_python)
+    assert {name for name in BOTH if r[name] != python[name]} == {
+        ".copier-answers.yml",
+        ".dockerignore",
+        ".github/dependabot.yml",
+        ".github/workflows/test.yml",
+        ".gitignore",
+        ".pre-commit-config.yaml",
+        "Dockerfile",
+        "README.md",
+        "airflow/dags/my_pipeline.py",
+        "airflow/roles/dev/my_pipeline.yaml",
+        "airflow/roles/prod/my_pipeline.yaml",
+    }
+
+
+@both_languages
+def test_the_command_line_and_the_library_make_the_same(
+    language: str, template: Path, tmp_path: Path
+) -> None:
+    data = {
+        "language": language, "project": "prisons", "description": 'It\'s "daily"', "schedule": "@daily"
+    }  # fmt: skip
     options = [word for name, value in data.items() for word in ("--data", f"{name}={value}")]
     copied = copy_on_the_command_line(template, tmp_path / "one/my-pipeline", "--defaults", *options)
     assert copied.returncode == 0, copied.stderr
@@ -68,16 +118,19 @@ def test_the_command_line_and_the_library_make_the_same(template: Path, tmp_path
     assert contents(tmp_path / "one/my-pipeline") == contents(tmp_path / "two/my-pipeline")
 
 
+@both_languages
 def test_answering_every_question_is_the_same_as_taking_the_defaults(render: Render, rendered: Path) -> None:
     answers = yaml.safe_load((rendered / ".copier-answers.yml").read_text())
     every_answer = {name: value for name, value in answers.items() if not name.startswith("_")}
     assert contents(render(**every_answer)) == contents(rendered)
 
 
-def test_it_is_generated_from_a_git_repository_without_trust(tmp_path: Path) -> None:
-    copied = copy_on_the_command_line(REPOSITORY, tmp_path / "my-pipeline", "--defaults")
+@both_languages
+def test_it_is_generated_from_a_git_repository_without_trust(language: str, tmp_path: Path) -> None:
+    options = ("--defaults", "--data", f"language={language}")
+    copied = copy_on_the_command_line(REPOSITORY, tmp_path / "my-pipeline", *options)
     assert copied.returncode == 0, copied.stderr
-    assert set(contents(tmp_path / "my-pipeline")) == FILES
+    assert set(contents(tmp_path / "my-pipeline")) == BOTH | ONLY[language]
     answers = yaml.safe_load((tmp_path / "my-pipeline/.copier-answers.yml").read_text())
     assert answers["_commit"]
     assert answers["_src_path"] == str(REPOSITORY)
@@ -116,15 +169,18 @@ def test_the_names_come_from_the_folder(folder: str, repository: str, pipeline: 
     assert (answers["repository"], answers["pipeline"]) == (repository, pipeline)
 
 
-def test_the_answers_are_recorded_and_the_platform_only_where_it_was_changed(render: Render) -> None:
+@both_languages
+def test_the_answers_are_recorded_and_the_platform_only_where_it_was_changed(
+    language: str, render: Render
+) -> None:
     answered = {"kind", "language", "repository", "project", "pipeline", "description", "owner", "email"}
     answered |= {"schedule", "output", "compute", "customise"}
-    plain = yaml.safe_load((render() / ".copier-answers.yml").read_text())
+    plain = yaml.safe_load((render(language=language) / ".copier-answers.yml").read_text())
     assert {name for name in plain if not name.startswith("_")} == answered
-    changed = yaml.safe_load(
-        (render(customise=True, ecr_region="eu-west-2") / ".copier-answers.yml").read_text()
-    )
-    assert set(Platform.model_fields) | {"base_image"} == set(changed) - set(plain)
+    made = render(language=language, customise=True, ecr_region="eu-west-2")
+    changed = yaml.safe_load((made / ".copier-answers.yml").read_text())
+    of_images = {"base_image"} if language == "python" else {"base_image", "cran_repository"}
+    assert set(Platform.model_fields) | of_images == set(changed) - set(plain)
     assert changed["ecr_region"] == "eu-west-2"
 
 
@@ -138,8 +194,10 @@ def test_the_defaults_are_those_that_the_program_knows(render: Render) -> None:
     assert Pipeline.load(made).platform == Platform()
 
 
-def test_the_settings_of_the_platform_are_used(render: Render) -> None:
+@both_languages
+def test_the_settings_of_the_platform_are_used(language: str, render: Render) -> None:
     made = render(
+        language=language,
         ecr_account="111111111111",
         ecr_region="eu-west-2",
         push_role="arn:aws:iam::111111111111:role/push",
@@ -161,8 +219,10 @@ def test_the_settings_of_the_platform_are_used(render: Render) -> None:
     )
 
 
-def test_the_roles_are_ones_that_iam_builder_takes_and_share_no_path(render: Render) -> None:
-    pipeline = Pipeline.load(render(project="prisons", pipeline="daily", output="s3://alpha-prisons/a/b"))
+@both_languages
+def test_the_roles_are_ones_that_iam_builder_takes_and_share_no_path(language: str, render: Render) -> None:
+    answers = {"project": "prisons", "pipeline": "daily", "output": "s3://alpha-prisons/a/b"}
+    pipeline = Pipeline.load(render(language=language, **answers))
     allowed: dict[str, set[str]] = {}
     for environment in ("dev", "prod"):
         role = pipeline.role(environment)
@@ -193,15 +253,16 @@ def test_the_computes_that_are_offered_are_those_of_the_operator() -> None:
         assert f'limits={{"cpu": "{cpus.split()[0]}", "memory": "{memory.replace(" GiB", "Gi")}"' in profile
 
 
-def test_the_lock_files_hold_what_is_asked_for_with_a_hash_each(rendered: Path) -> None:
+def test_the_lock_files_hold_what_is_asked_for_with_a_hash_each(rendered_python: Path) -> None:
     for name in ("requirements", "requirements-dev"):
-        locked = (rendered / f"{name}.txt").read_text()
+        locked = (rendered_python / f"{name}.txt").read_text()
         pins = re.findall(r"^([a-z][\w.-]*)==", locked, re.MULTILINE)
         with_hash = re.findall(
             r"^([a-z][\w.-]*)==.* \\\n    --hash=sha256:[0-9a-f]{64}", locked, re.MULTILINE
         )
-        asked = re.findall(r"^([a-z][\w-]*)", (rendered / f"{name}.in").read_text(), re.MULTILINE)
+        asked = re.findall(r"^([a-z][\w-]*)", (rendered_python / f"{name}.in").read_text(), re.MULTILINE)
         assert set(asked) <= set(pins)
         assert with_hash == pins
         assert "http" not in locked
-    assert "--universal --python-version 3.11 --generate-hashes" in (rendered / "README.md").read_text()
+    readme = (rendered_python / "README.md").read_text()
+    assert "--universal --python-version 3.11 --generate-hashes" in readme

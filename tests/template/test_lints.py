@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.harness.languages import LANGUAGES, both_languages
 from tests.harness.lint_generated import lint
 
 
 def test_generated_repositories_are_clean(
-    rendered: Path, rendered_airflow: Path, rendered_dags: Path, tmp_path: Path
+    rendered_python: Path, rendered_r: Path, rendered_airflow: Path, rendered_dags: Path, tmp_path: Path
 ) -> None:
-    assert lint([rendered, rendered_airflow, rendered_dags], tmp_path)
+    assert lint([rendered_python, rendered_r, rendered_airflow, rendered_dags], tmp_path)
 
 
 def steps(workflow: Path) -> list[dict[str, Any]]:
@@ -34,13 +36,19 @@ def file(workflow: str, rendered: Path, rendered_airflow: Path) -> Path:
     return made / ".github/workflows" / workflow
 
 
-@pytest.mark.parametrize("workflow", [*WORKFLOWS, *DAG_WORKFLOWS])
+every_workflow = pytest.mark.parametrize(
+    ("language", "workflow"),
+    [*itertools.product(LANGUAGES, WORKFLOWS), *(("python", workflow) for workflow in DAG_WORKFLOWS)],
+)
+
+
+@every_workflow
 def test_no_expression_is_put_into_a_script(file: Path) -> None:
     for step in steps(file):
         assert "${{" not in step.get("run", "")
 
 
-@pytest.mark.parametrize("workflow", [*WORKFLOWS, *DAG_WORKFLOWS])
+@every_workflow
 def test_actions_are_pinned_by_commit_with_their_version(file: Path) -> None:
     text = file.read_text()
     used = re.findall(r"^\s+(?:- )?uses: (.*)$", text, re.MULTILINE)
@@ -49,6 +57,7 @@ def test_actions_are_pinned_by_commit_with_their_version(file: Path) -> None:
         assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
 
 
+@both_languages
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_a_workflow_may_do_only_what_its_job_says(workflow: str, rendered: Path) -> None:
     loaded = yaml.safe_load((rendered / ".github/workflows" / workflow).read_text())
@@ -76,8 +85,9 @@ def test_a_workflow_of_the_dag_repository_may_do_only_what_each_job_says(
     assert {name: job["permissions"] for name, job in loaded["jobs"].items()} == permissions
 
 
-def test_pre_commit_checks_with_the_same_ruff_as_the_image(rendered: Path) -> None:
-    [locked] = re.findall(r"^ruff==(\S+)", (rendered / "requirements-dev.txt").read_text(), re.MULTILINE)
-    hooks = yaml.safe_load((rendered / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+def test_pre_commit_checks_with_the_same_ruff_as_the_image(rendered_python: Path) -> None:
+    development = (rendered_python / "requirements-dev.txt").read_text()
+    [locked] = re.findall(r"^ruff==(\S+)", development, re.MULTILINE)
+    hooks = yaml.safe_load((rendered_python / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     ruffs = {hook["additional_dependencies"][0] for hook in hooks if hook["id"].startswith("ruff")}
     assert ruffs == {f"ruff=={locked}"}

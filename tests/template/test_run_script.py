@@ -105,11 +105,11 @@ def serving(server: SlowS3) -> Iterator[SlowS3]:
         thread.join()
 
 
-def start(rendered: Path, server: SlowS3, *prefix: str, **variables: str) -> subprocess.Popen[str]:
+def start(rendered_python: Path, server: SlowS3, *prefix: str, **variables: str) -> subprocess.Popen[str]:
     """Start the script against a server."""
     return subprocess.Popen(
         [*prefix, sys.executable, "scripts/run.py"],
-        cwd=rendered,
+        cwd=rendered_python,
         env={
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
@@ -132,10 +132,10 @@ WRITE = {"RUN": "write", "TEXT": "hello", "OUTPATH": "s3://my-bucket/to"}
 
 @pytest.mark.parametrize(("variables", "size"), [(WRITE, 0), (COPY, 1), (COPY, 20 * MEBIBYTE)])
 def test_being_stopped_ends_it_in_the_middle_of_an_upload(
-    variables: dict[str, str], size: int, rendered: Path
+    variables: dict[str, str], size: int, rendered_python: Path
 ) -> None:
     with serving(SlowS3(size=size, answers_uploads=False)) as server:
-        process = start(rendered, server, **variables)
+        process = start(rendered_python, server, **variables)
         assert server.waiting.wait(timeout=60)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
@@ -144,7 +144,7 @@ def test_being_stopped_ends_it_in_the_middle_of_an_upload(
             assert server.asked[-1] == "DELETE"  # the parts that were uploaded do not stay behind
 
 
-def test_a_large_object_is_never_held_in_memory(rendered: Path) -> None:
+def test_a_large_object_is_never_held_in_memory(rendered_python: Path) -> None:
     size = 256 * MEBIBYTE
     with serving(SlowS3(size=size)) as server:
         limited = [
@@ -153,16 +153,16 @@ def test_a_large_object_is_never_held_in_memory(rendered: Path) -> None:
             f'ulimit -v {200 * 1024} && exec "$@"',
             "bash",
         ]  # in KiB; Python and boto3 take half of it
-        process = start(rendered, server, *limited, **COPY)
+        process = start(rendered_python, server, *limited, **COPY)
         out, err = process.communicate(timeout=120)
         assert (process.returncode, err) == (0, "")
         assert out == f"copied {size:,} bytes from s3://my-bucket/from to s3://my-bucket/to\n"
         assert server.uploaded >= size
 
 
-def test_an_object_that_ends_too_soon_is_an_error_of_reading_it(rendered: Path) -> None:
+def test_an_object_that_ends_too_soon_is_an_error_of_reading_it(rendered_python: Path) -> None:
     with serving(SlowS3(size=20 * MEBIBYTE, sent=10 * MEBIBYTE)) as server:
-        process = start(rendered, server, **COPY)
+        process = start(rendered_python, server, **COPY)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out) == (1, "")
         assert err.startswith("error: s3:GetObject on s3://my-bucket/from failed: ")

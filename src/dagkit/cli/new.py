@@ -42,7 +42,7 @@ def new(
     """Make a pipeline's repository from the template: the questions of `copier copy`, and its result."""
     from dagkit import scaffold
 
-    answers = {**_from_file(data_file), **_given(data or [])}
+    answers = {**_from_file(data_file), **given(data or [])}
     if dest is not None:
         scaffold.check_free(dest)
     can_ask = terminal.can_ask()
@@ -71,7 +71,8 @@ def new(
         terminal.say("  check it: dagkit validate")
 
 
-def _given(pairs: list[str]) -> dict[str, Any]:
+def given(pairs: list[str]) -> dict[str, Any]:
+    """Answers, as `--data KEY=VALUE` gives them."""
     answers: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")

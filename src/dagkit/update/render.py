@@ -1,4 +1,4 @@
-"""The template's files at a version, with a repository's answers; rendered by Copier in a folder of their own."""
+"""What a version of the template makes of a repository's answers: Copier renders it, in a folder beside."""
 
 from __future__ import annotations
 

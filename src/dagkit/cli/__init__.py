@@ -17,6 +17,7 @@ VERBS = {
     "run": "run the DAG here, with its role enforced",
     "validate": "check the rules that the DAG repository asks to be kept",
     "submit": "open the pull request that brings DAG and role into the DAG repository",
+    "update": "bring in the template's next version; what you changed stays",
     "review": "what a pull request changes: permissions and DAGs, for the reviewer",
     "deploy": "bring roles and DAGs from the DAG repository to AWS",
     "notify": "tell Slack which pull request needs approval",

@@ -108,7 +108,10 @@ def _leave_out(folder: Path, patterns: Sequence[str], answers: Mapping[str, Any]
     jinja = SandboxedEnvironment(keep_trailing_newline=True)
     context = {**answers, "_copier_operation": "update"}
     lines = [line for pattern in patterns for line in jinja.from_string(pattern).render(context).splitlines()]
-    excluded = PathSpec.from_lines("gitignore", lines)
+    try:
+        excluded = PathSpec.from_lines("gitignore", lines)
+    except LookupError:  # which older ones, that Airflow 2.11 asks for, call by another name
+        excluded = PathSpec.from_lines("gitwildmatch", lines)
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not path.is_symlink():
             if not any(path.iterdir()):

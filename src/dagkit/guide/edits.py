@@ -40,7 +40,7 @@ class Edit:
     def diff(self) -> str:
         """The lines that go (``-``) and come (``+``), with a line around them."""
         lines = difflib.unified_diff(self.before.splitlines(), self.after.splitlines(), n=1, lineterm="")
-        return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
+        return "\n".join(line for line in [*lines][2:] if not line.startswith("@@"))
 
 
 def made(pipeline: Pipeline, name: str) -> Edit | None:

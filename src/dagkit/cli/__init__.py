@@ -15,6 +15,7 @@ VERBS = {
     "build": "build the image and check that it will run on the cluster",
     "test": "run the repository's own tests, inside the image",
     "run": "run the DAG here, with its role enforced",
+    "ui": "the real Airflow here: its scheduler and web page, pods as in a run",
     "validate": "check the rules that the DAG repository asks to be kept",
     "submit": "open the pull request that brings DAG and role into the DAG repository",
     "update": "bring in the template's next version; what you changed stays",

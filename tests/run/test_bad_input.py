@@ -15,6 +15,7 @@ import pytest
 from dagkit.cli import main
 from dagkit.local import airflow_home, plan, platform_imports
 from dagkit.platform import Platform
+from tests.harness.languages import both_languages, each_language
 from tests.run import harness
 
 BROKEN = """\
@@ -65,6 +66,7 @@ def test_a_folder_that_is_no_pipeline(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "is not in an image repository" in fails(capsys, str(tmp_path), code=2)
 
 
+@both_languages
 def test_a_missing_dag(pipeline: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for path in (pipeline / "airflow" / "dags").glob("*.py"):
         path.unlink()
@@ -101,6 +103,7 @@ def test_a_role_that_is_not_valid(
     assert f"where: {path}:{line}" in error
 
 
+@each_language
 def test_a_role_that_grants_nothing(pipeline: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = pipeline / "airflow" / "roles" / "dev" / "pipe.yaml"
     path.write_text("s3:\n  read_only: []\n")
@@ -110,6 +113,7 @@ def test_a_role_that_grants_nothing(pipeline: Path, capsys: pytest.CaptureFixtur
     assert list((pipeline / ".dagkit" / "runs").iterdir()) == []
 
 
+@each_language
 def test_a_fixture_in_a_bucket_that_the_role_does_not_know(
     pipeline: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,6 +151,7 @@ def test_a_port_that_is_taken(pipeline: Path) -> None:
     assert "Traceback" not in done.err
 
 
+@both_languages
 @pytest.mark.docker
 def test_an_image_that_was_never_built(pipeline: Path) -> None:
     answers = pipeline / ".copier-answers.yml"
@@ -171,6 +176,7 @@ def test_no_network_for_the_lock_file(pipeline: Path, tmp_path: Path) -> None:
     assert [path for path in (pipeline / ".dagkit" / "env").iterdir() if path.is_dir()] == []
 
 
+@each_language
 def test_a_dag_that_airflow_cannot_load_shows_the_line_and_not_airflows_stack(pipeline: Path) -> None:
     path = harness.dag(pipeline, BROKEN)
     done = harness.run(pipeline, "--engine", "process")

@@ -22,8 +22,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("template") / "dagkit"
     copy_tracked(root, *TEMPLATES)
     commit_all(root, tag=FIRST)
-    dockerfile = root / "template-airflow-python" / "Dockerfile.jinja"
-    dockerfile.write_text(dockerfile.read_text(encoding="utf-8") + "# the second version\n", encoding="utf-8")
+    for dockerfile in root.glob("template-airflow-*/Dockerfile.jinja"):
+        text = dockerfile.read_text(encoding="utf-8")
+        dockerfile.write_text(f"{text}# the second version\n", encoding="utf-8")
     commit_all(root, tag=SECOND)
     return root
 

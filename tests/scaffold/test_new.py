@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from dagkit.cli import main
+from tests.harness.languages import both_languages
 from tests.scaffold.conftest import FIRST, SECOND, files
 
 ANSWERS = {"project": "prison_statistics", "owner": "an-analyst", "schedule": "30 6 * * MON-FRI"}
@@ -35,9 +36,11 @@ def left() -> list[str]:
     return sorted(path.name for path in Path.cwd().iterdir())
 
 
-def test_makes_what_copier_copy_makes_to_the_byte(template: Path, tmp_path: Path) -> None:
-    assert main(["new", "my-pipeline", "--defaults", "--template", str(template), *DATA]) == 0
-    copier("copy", "--defaults", *DATA, template, tmp_path / "by-copier" / "my-pipeline")
+@both_languages
+def test_makes_what_copier_copy_makes_to_the_byte(language: str, template: Path, tmp_path: Path) -> None:
+    data = [*DATA, "-d", f"language={language}"]
+    assert main(["new", "my-pipeline", "--defaults", "--template", str(template), *data]) == 0
+    copier("copy", "--defaults", *data, template, tmp_path / "by-copier" / "my-pipeline")
     assert files(Path("my-pipeline")) == files(tmp_path / "by-copier" / "my-pipeline")
     assert left() == ["my-pipeline"]
 

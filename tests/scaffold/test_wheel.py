@@ -12,6 +12,7 @@ import yaml
 
 from dagkit import scaffold
 from tests.harness.generate import commit_all
+from tests.harness.languages import both_languages
 from tests.scaffold.conftest import FIRST, SECOND, TEMPLATES, copy_tracked, files
 
 
@@ -51,15 +52,17 @@ def test_the_wheel_carries_every_file_of_the_templates(wheel: Path, tmp_path: Pa
     assert carried == set(copy_tracked(tmp_path, *TEMPLATES))
 
 
+@both_languages
 def test_a_repository_made_by_the_wheel_is_the_published_versions_and_is_updated_from_it(
-    installed: Path, published: Path, tmp_path: Path
+    language: str, installed: Path, published: Path, tmp_path: Path
 ) -> None:
     made = tmp_path / "made" / "my-pipeline"
     made.parent.mkdir()
-    run(installed / "dagkit", "new", made, "--defaults", cwd=tmp_path)
+    data = ("--defaults", "-d", f"language={language}")
+    run(installed / "dagkit", "new", made, *data, cwd=tmp_path)
 
     expected = tmp_path / "expected" / "my-pipeline"
-    run(installed / "copier", "copy", "--defaults", "--vcs-ref", FIRST, scaffold.PUBLISHED, expected)
+    run(installed / "copier", "copy", *data, "--vcs-ref", FIRST, scaffold.PUBLISHED, expected)
     assert files(made) == files(expected)
 
     commit_all(made)

@@ -11,6 +11,7 @@ import pytest
 from tests.harness.ecr import Ecr
 from tests.harness.events import Event, is_triggered, push, release
 from tests.harness.generate import commit_all, git
+from tests.harness.languages import both_languages
 from tests.harness.stand_ins import StandIns
 from tests.harness.workflow_file import load_workflow
 from tests.workflows.conftest import RunWorkflow
@@ -27,7 +28,7 @@ def image_name(repository_name: str) -> str:
     return repository_name.lower().replace("_", "-")
 
 
-@pytest.mark.parametrize("language", ["python", "r"])
+@both_languages
 def test_a_release_leaves_an_image_that_can_be_pulled_and_run(
     language: str, run_generated: RunWorkflow, image_repository: Path, repository_name: str, ecr: Ecr
 ) -> None:

@@ -1,11 +1,12 @@
 # Everything here sets itself up: Python 3.11 or newer and git are enough. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench images lock clean
+.PHONY: help demo guide test lint bench images lock clean
 
 BIN := .venv/bin
 READY := .venv/ready
 LANGUAGE ?= python
+FOLDER ?= demo/guide
 ARGS ?=
 
 help: ## say what there is
@@ -13,6 +14,9 @@ help: ## say what there is
 
 demo: $(READY) ## generate a pipeline, build its image, run its DAG, show what it wrote (LANGUAGE=python)
 	@$(BIN)/python scripts/demo.py --language "$(LANGUAGE)"
+
+guide: $(READY) ## open the guide's notebooks in JupyterLab (FOLDER=demo/guide)
+	@$(BIN)/dagkit guide "$(FOLDER)"
 
 test: $(READY) ## run the tests; says at the end which were skipped and why (ARGS="-k name" chooses)
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)

@@ -85,16 +85,22 @@ def run_in_image(
         client.close()
 
 
-def run_in_environment(pipeline: Pipeline, arguments: Sequence[str], say: Callable[[str], None]) -> int:
+def run_in_environment(
+    pipeline: Pipeline,
+    arguments: Sequence[str],
+    say: Callable[[str], None],
+    write: Callable[[bytes], object] | None = None,
+) -> int:
     """Run the tests without Docker: in an environment made of the lock files, kept for the next time.
 
     Args:
         pipeline: The image repository.
         arguments: Passed on to the test runner: pytest, or tests/testthat.R.
         say: Told about progress, and about what is not checked.
+        write: Given what the tests print, as it comes; None lets them print where this program does.
 
     Returns:
-        The exit code of the test runner.
+        The exit code of the test runner, which has ended, however this does.
 
     Raises:
         DagkitError: The environment cannot be made.
@@ -112,4 +118,19 @@ def run_in_environment(pipeline: Pipeline, arguments: Sequence[str], say: Callab
     variables["PATH"] = os.pathsep.join([*map(str, code.folders), variables.get("PATH", os.defpath)])
     command = [*code.test_command, *arguments]
     environment = {**variables, **ENVIRONMENT, **code.variables}
-    return subprocess.run(command, cwd=pipeline.context, env=environment, check=False).returncode
+    with subprocess.Popen(
+        command,
+        cwd=pipeline.context,
+        env=environment,
+        bufsize=0,
+        stdin=subprocess.DEVNULL if write else None,
+        stdout=subprocess.PIPE if write else None,
+        stderr=subprocess.STDOUT if write else None,
+    ) as tests:
+        try:
+            while write and tests.stdout and (chunk := tests.stdout.read(4096)):
+                write(chunk)
+            return tests.wait()
+        except BaseException:
+            tests.kill()
+            raise

@@ -43,13 +43,13 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
     return done.stdout
 
 
-def test_the_wheel_carries_every_file_of_the_templates(wheel: Path, tmp_path: Path) -> None:
+def test_the_wheel_carries_every_file_of_the_templates_and_of_the_guide(wheel: Path, tmp_path: Path) -> None:
     carried = {
         name.removeprefix("dagkit/_bundle/")
         for name in zipfile.ZipFile(wheel).namelist()
         if name.startswith("dagkit/_bundle/")
     }
-    assert carried == set(copy_tracked(tmp_path, *TEMPLATES))
+    assert carried == set(copy_tracked(tmp_path, *TEMPLATES, "notebooks"))
 
 
 @both_languages

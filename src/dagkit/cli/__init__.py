@@ -18,9 +18,12 @@ VERBS = {
     "ui": "the real Airflow here: its scheduler and web page, pods as in a run",
     "validate": "check the rules that the DAG repository asks to be kept",
     "submit": "open the pull request that brings DAG and role into the DAG repository",
+    "adopt": "bring an image repository that exists already under the template",
     "update": "bring in the template's next version; what you changed stays",
+    "guide": "put the notebooks in front of you that explain and do all of this",
     "review": "what a pull request changes: permissions and DAGs, for the reviewer",
     "deploy": "bring roles and DAGs from the DAG repository to AWS",
+    "fleet": "every repository made from the template: where it stands, and its next update",
     "notify": "tell Slack which pull request needs approval",
     "rule": "explain a rule: why it is there, a bad example, a good one",
 }

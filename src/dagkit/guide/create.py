@@ -81,7 +81,7 @@ class Steps(Guide):
         self.progress.remember(made.root)
         return f"Made {made.root.name}: {made.files} files", [
             ("Where", str(made.root.resolve())),
-            ("Next", "go on with the cell below the form"),
+            ("Next", "run the cells below the form again: menu Run, Run Selected Cell and All Below"),
         ]
 
     @step

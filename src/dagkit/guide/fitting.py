@@ -90,6 +90,8 @@ def ask() -> None:
     show.table(
         ("if yes to …", "use instead", "because"),
         [(question.text, question.instead, question.why) for question in QUESTIONS],
+        caption="All of it as a table",
+        folded=True,
     )
 
 

@@ -110,7 +110,7 @@ class Form:
         field = self._fields[name]
         if name not in self._typed and field.value != question.value:
             field.value = question.value
-        self._rows[name].children[0].value = escape(question.help)
+        self._rows[name].children[0].value = _help(question.help)
         self._say(name, question.problem if name in self._typed or self._tried else None)
 
     def _made(self, question: Asked) -> Any:
@@ -124,7 +124,7 @@ class Form:
         layout = self._widgets.Layout
         field.layout = layout(width="32rem", max_width="100%")
         field.add_class(f"dagkit-{name}")
-        text = self._widgets.HTML(value=escape(help_text), layout=layout(margin="0.4rem 0 0 0"))
+        text = self._widgets.HTML(value=_help(help_text), layout=layout(margin="0.4rem 0 0 0"))
         said = self._widgets.HTML()
         field.observe(lambda change: self._typing(name, change["new"]), names="value")
         self._fields[name], self._said[name] = field, said
@@ -162,3 +162,7 @@ class Form:
         finally:
             self.button.disabled, self.button.description = False, "Create"
             self.refresh()
+
+
+def _help(text: str) -> str:
+    return f'<div style="line-height:1.4">{escape(text)}</div>'

@@ -23,6 +23,7 @@ GREEN, RED, AMBER, GREY, BLUE = "#2e9e5b", "#d94f4f", "#c98a1b", "#8a8f98", "#3f
 """Each readable on white and on dark: JupyterLab's themes have both."""
 
 WIDTH = "56rem"
+_LONG_WORD = 24
 
 
 @dataclass(frozen=True)
@@ -205,23 +206,35 @@ def label(text: str) -> str:
     return "".join(f"#{ord(sign)};" if sign in '"#;<>&`\\\n' else sign for sign in text)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "") -> None:
-    """Show a table. A cell that is only a mark (``✓``, ``✗``) gets its colour; long words wrap."""
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "", folded: bool = False
+) -> None:
+    """Show a table. A cell that is only a mark (``✓``, ``✗``) gets its colour; long words wrap.
+
+    Args:
+        head: The columns' names.
+        rows: The cells.
+        caption: What it is a table of.
+        folded: Show the caption alone; a click unfolds the rest.
+    """
     listed = [[str(cell) for cell in row] for row in rows]
-    style = "text-align:left;padding:.25em .8em .25em 0;vertical-align:top"
+    style = "text-align:left;padding:.25em .8em .25em 0;vertical-align:top;line-height:1.4"
 
     def cell(text: str, tag: str) -> str:
         colour = f";color:{_COLOURS[text]};font-weight:bold" if text in _COLOURS else ""
-        return (
-            f'<{tag} style="{style}{colour}"><span style="white-space:pre-wrap;overflow-wrap:anywhere">'
-            f"{escape(text)}</span></{tag}>"
-        )
+        # broken anywhere, a short word would be, too, where a column is narrow
+        wrap = "anywhere" if max(map(len, text.split()), default=0) > _LONG_WORD else "break-word"
+        inner = f'<span style="white-space:pre-wrap;overflow-wrap:{wrap}">{escape(text)}</span>'
+        return f'<{tag} style="{style}{colour}">{inner}</{tag}>'
 
     top = f"<tr>{''.join(cell(text, 'th') for text in head)}</tr>"
     body = "".join(f"<tr>{''.join(cell(text, 'td') for text in row)}</tr>" for row in listed)
-    titled = f"<div><b>{escape(caption)}</b></div>" if caption else ""
     framed = f"<thead>{top}</thead><tbody>{body}</tbody>"
-    html = f'{titled}<table style="border-collapse:collapse;margin:.3em 0">{framed}</table>'
+    html = f'<table style="border-collapse:collapse;margin:.3em 0">{framed}</table>'
+    if folded:
+        html = f'<details><summary style="cursor:pointer">{escape(caption)}</summary>{html}</details>'
+    elif caption:
+        html = f"<div><b>{escape(caption)}</b></div>{html}"
     plain = "\n".join(
         [*([caption] if caption else []), " | ".join(head), *(" | ".join(row) for row in listed)]
     )
@@ -291,7 +304,7 @@ def bars(rows: Sequence[tuple[str, int]], *, caption: str = "") -> None:
     most = max((size for _, size in rows), default=0) or 1
     cell = '<td style="text-align:left;padding:.1em .8em .1em 0;'
     body = "".join(
-        f'<tr>{cell}white-space:nowrap">{human_size(size)}</td>'
+        f'<tr>{cell}width:5rem;white-space:nowrap">{human_size(size)}</td>'
         f'{cell}width:14rem"><div style="background:{BLUE};height:.9em;'
         f'width:{max(100 * size / most, 0.5):.1f}%"></div></td>'
         f'{cell}font-family:monospace" title="{escape(name)}">{escape(shorten(name, 70))}</td></tr>'

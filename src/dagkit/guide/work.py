@@ -18,10 +18,16 @@ REFRESH = 0.2
 
 
 class Work:
-    """Something long that is under way: one display that changes, its log folded below it."""
+    """Something long that is under way: one display that changes, its log folded below it.
+
+    Attributes:
+        title: What it is; may be set anew, for how it ended.
+        ok: Whether it ends well, unless it ends in an exception.
+    """
 
     def __init__(self, title: str) -> None:
-        self._title = title
+        self.title = title
+        self.ok = True
         self._log: list[str] = []
         self._begun = time.monotonic()
         self._shown = 0.0
@@ -29,16 +35,18 @@ class Work:
         self._share: float | None = None
         self._now = ""
 
-    def say(self, line: str, *, share: float | None = None, headline: bool = True) -> None:
+    def say(self, line: str, *, share: float | None = None, headline: bool = True, log: bool = True) -> None:
         """Something happened.
 
         Args:
-            line: For the log, and, as a headline, beside the title.
+            line: What.
             share: How much is done, 0 to 1, where that is known.
             headline: Show it as what is happening now.
+            log: Keep it in the log.
         """
-        self._log.append(line.rstrip())
-        del self._log[:-LOG_LINES]
+        if log:
+            self._log.append(line.rstrip())
+            del self._log[:-LOG_LINES]
         if headline:
             self._now = line
         if share is not None:
@@ -57,7 +65,7 @@ class Work:
 
     def end(self, *, ok: bool, title: str | None = None) -> None:
         """It is over, well or badly."""
-        self._title = title or self._title
+        self.title = title or self.title
         self._now, self._share = "", None
         self._show("✓" if ok else "✗", show.GREEN if ok else show.RED, update=True, final=True)
 
@@ -75,10 +83,10 @@ class Work:
         log = show.details("the log", self.log) if final and self._log else ""
         html = (
             f'<div style="padding:.2em .8em"><span style="color:{colour};font-weight:bold">{sign}</span> '
-            f'<b>{escape(self._title)}</b> <span style="opacity:.7">{took}</span>'
+            f'<b>{escape(self.title)}</b> <span style="opacity:.7">{took}</span>'
             f"{'' if final else bar + now}{log}</div>"
         )
-        plain = f"{sign} {self._title} ({took})"
+        plain = f"{sign} {self.title} ({took})"
         show.send(html, plain, identity=self._identity, update=update)
 
 
@@ -87,9 +95,9 @@ def working(title: str) -> Iterator[Work]:
     """Show that something long is under way; what is given takes its progress."""
     work = Work(title)
     work.begin()
-    ok = False
+    over = False
     try:
         yield work
-        ok = True
+        over = True
     finally:
-        work.end(ok=ok)
+        work.end(ok=over and work.ok)

@@ -70,6 +70,29 @@ class Steps(Guide):
         show.say("good", "The update is committed, in the copy", [("Settled", ", ".join(settled))])
 
     @step
+    def outlook(self) -> None:
+        """Say what an update of the pipeline itself would bring; nothing in it changes."""
+        from dagkit import update
+
+        pipeline = self.need()
+        try:
+            with working("Looking for newer versions of the template"), update.planned(pipeline.root) as plan:
+                if plan.nothing:
+                    show.say("good", f"Your pipeline is up to date: {plan.before}", [("Template", plan.src)])
+                    return
+                quarrels = {conflict.path for conflict in plan.conflicts}
+                rows = [
+                    ("✗", "conflict", each.path) if each.path in quarrels else ("✓", each.what, each.path)
+                    for each in plan.changes
+                ]
+                show.table(("", "", "file"), rows, caption=f"From {plan.before} to {plan.after}")
+                for news in plan.news:
+                    show.text(news.text, f"What is new in {news.version}", unfolded=False)
+        except DagkitError as error:
+            lines = [("Why", error.what), ("What to do", error.fix or "Try again later.")]
+            show.say("info", "It cannot be seen from here whether there is a newer version", lines)
+
+    @step
     def packages(self) -> None:
         """Show the packages that are asked for, and the version that is locked of each."""
         pipeline = self.need()

@@ -139,11 +139,7 @@ class Lab:
 
     def tree(self, files: Path) -> str:
         """The tree of a folder's files, to the byte; those too that its .gitignore would leave out."""
-        env = {
-            "GIT_DIR": str(self.folder),
-            "GIT_WORK_TREE": str(files),
-            "GIT_INDEX_FILE": str(self.folder / "new"),
-        }
+        env = self._index("new", files)
         (self.folder / "new").unlink(missing_ok=True)
         plain = ("-c", "core.autocrlf=false", "-c", "core.safecrlf=false", "-c", "core.fsmonitor=false")
         git(files, *plain, "add", "--all", "--force", "--", ".", env=env)
@@ -156,11 +152,14 @@ class Lab:
 
     def merge(self, mine: str, theirs: str) -> Merged:
         """Merge two commits."""
-        words = ("merge-tree", "--write-tree", "-z", "--messages", mine, theirs)
+        # by names: they stand behind the conflict markers
+        for name, commit in (("yours", mine), ("template", theirs)):
+            git(self.folder, "update-ref", f"refs/heads/{name}", commit)
+        words = ("merge-tree", "--write-tree", "-z", "--messages", "yours", "template")
         said = git(self.folder, *MERGING, *words, accept=(0, 1))
         tree, unmerged, messages = _read(said)
         conflicts, kept = [], []
-        index = {"GIT_INDEX_FILE": str(self.folder / "merged")}
+        index = self._index("merged", self.folder)
         git(self.folder, "read-tree", tree, env=index)
         for path, stages in unmerged.items():
             if (removed := stages.removed) is None:
@@ -193,6 +192,14 @@ class Lab:
             else:
                 found.append(Change(path, {"A": "added", "D": "removed"}.get(status[0], "changed")))
         return tuple(sorted(found, key=lambda change: change.path))
+
+    def _index(self, name: str, files: Path) -> dict[str, str]:
+        """Where git notes the files of a tree that is being made."""
+        return {
+            "GIT_DIR": str(self.folder),
+            "GIT_WORK_TREE": str(files),
+            "GIT_INDEX_FILE": str(self.folder / name),
+        }
 
     def _text(self, tree: str, path: str) -> str:
         return git(self.folder, "cat-file", "blob", f"{tree}:{path}", accept=(0, 128))

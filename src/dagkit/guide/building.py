@@ -71,13 +71,8 @@ class Steps(Guide):
         pipeline = self.need()
         pipeline.require_image("no image to build")
         if self.engine != "docker":
-            show.say(
-                "note",
-                "Not built here: this needs Docker. GitHub builds the image",
-                [("", "For every pull request it goes through the first picture, for a release the second.")],
-            )
-            for path in workflows.of(pipeline):
-                show.mermaid(workflows.picture(path))
+            show.say("note", "Not built here: this needs Docker. GitHub builds it instead")
+            workflows.explain(pipeline)
             return
         built = _build(pipeline, FINAL, "Building the image")
         base = sum(layer.size for layer in built.layers if layer.base)
@@ -267,10 +262,10 @@ def _buildable(pipeline: Pipeline) -> Seen:
             f"The Dockerfile copies what is not there: {', '.join(missing)}",
             todo=f"Put it back (git checkout -- {' '.join(missing)}), or correct the Dockerfile.",
         )
-    found_workflows = workflows.of(pipeline)
+    known = [f"{path.name} ({len(workflows.steps(path))} steps)" for path in workflows.of(pipeline)]
     return Seen(
         f"Not built, as there is no Docker here. All that the Dockerfile copies is there ({len(copied)} files"
-        f" and folders), and GitHub builds it: {', '.join(path.name for path in found_workflows)}"
+        f" and folders), and GitHub builds it: {', '.join(known)}"
     )
 
 

@@ -28,7 +28,7 @@ class Placing:
     Attributes:
         source: The file that dagkit carries.
         target: Where it goes.
-        what: ``new``; ``same``: it is there already; ``renewed``: it replaces an older one that nobody changed;
+        what: ``new``; ``same``: it is there already; ``renewed``: it replaces an older one, not changed;
             ``yours``: it is there, changed by the analyst; ``beside``: new, beside an older changed one.
         digest: Of its sources.
     """

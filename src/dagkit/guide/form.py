@@ -83,6 +83,8 @@ class Form:
         finally:
             self._filling = False
         missing = [question.name for question in asked if question.problem]
+        # a default answer that is made from a missing one is put right with it
+        missing = [name for name in missing if name in (*PERSONAL, *self._typed)] or missing
         target = self._target(asked)
         taken = scaffold.taken(target)
         self._say(WHERE, "There is something of that name already; choose another." if taken else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,16 @@ from dagkit.errors import DagkitError
 from dagkit.guide import show
 from dagkit.pipeline import Pipeline, read_yaml
 
-_WHEN = {
-    "pull_request": "a pull request",
-    "release": "a release",
-    "push": "a push",
-    "workflow_dispatch": "started by hand",
-}
+NAMES = ("test.yml", "release.yml")
+"""Of a pull request, and of a release."""
+
+PICTURE = """\
+flowchart LR
+    pull(["a pull request"]) --> test["{test}<br/>{tested} steps"]
+    test --> tick["a tick, or a cross<br/>on the pull request"]
+    release(["a release, such as v1.0.0"]) --> build["{release}<br/>{built} steps"]
+    build --> ecr[("Amazon ECR<br/>the image v1.0.0")]
+"""
 
 
 def of(pipeline: Pipeline) -> tuple[Path, ...]:
@@ -23,44 +28,41 @@ def of(pipeline: Pipeline) -> tuple[Path, ...]:
     Raises:
         DagkitError: One is missing.
     """
-    found = tuple(pipeline.root / ".github" / "workflows" / name for name in ("test.yml", "release.yml"))
+    found = tuple(pipeline.root / ".github" / "workflows" / name for name in NAMES)
     for path in found:
         if not path.is_file():
-            raise DagkitError(
-                "A workflow is missing, so GitHub would not build the image",
-                where=str(path),
-                fix=f"Put it back from git: git checkout -- {path.relative_to(pipeline.root)}",
-            )
+            raise _broken("A workflow is missing, so GitHub would not build the image", path)
     return found
 
 
-def picture(path: Path) -> str:
-    """A workflow's steps, one after the other, as a Mermaid picture.
+def steps(path: Path) -> tuple[str, ...]:
+    """The names of a workflow's steps, in order.
 
     Raises:
-        DagkitError: It is no YAML, or no workflow.
+        DagkitError: The file is no YAML, or no workflow.
     """
     workflow: Any = read_yaml(path)
     try:
-        # YAML reads the key `on` as true
-        started = workflow.get("on", workflow.get(True))
-        jobs = [
-            (name, [step.get("name", "") for step in job["steps"]]) for name, job in workflow["jobs"].items()
-        ]
+        return tuple(
+            str(step["name"]) for job in workflow["jobs"].values() for step in job["steps"] if "name" in step
+        )
     except (AttributeError, KeyError, TypeError) as error:
-        raise DagkitError(
-            "The file is not a GitHub workflow",
-            where=str(path),
-            fix=f"Put it back from git: git checkout -- {path.name}",
-        ) from error
-    event = started if isinstance(started, str) else next(iter(started))
-    lines = ["flowchart TB", f'    begin(["{show.label(_WHEN.get(event, str(event)))}"])']
-    for number, (name, steps) in enumerate(jobs):
-        lines.append(f'    subgraph j{number}["{show.label(f"{path.name}: {name}")}"]')
-        lines.append("        direction TB")
-        shown = [title for title in steps if title]
-        lines += [f'        j{number}s{at}["{show.label(title)}"]' for at, title in enumerate(shown)]
-        lines += [f"        j{number}s{at} --> j{number}s{at + 1}" for at in range(len(shown) - 1)]
-        lines.append("    end")
-        lines.append(f"    begin --> j{number}")
-    return "\n".join(lines)
+        raise _broken("The file is not a GitHub workflow", path) from error
+
+
+def explain(pipeline: Pipeline) -> None:
+    """Show what GitHub does with a pull request and with a release.
+
+    Raises:
+        DagkitError: A workflow is missing, or is none.
+    """
+    test, release = (steps(path) for path in of(pipeline))
+    show.mermaid(PICTURE.format(test=NAMES[0], tested=len(test), release=NAMES[1], built=len(release)))
+    rows = [(str(at), *pair) for at, pair in enumerate(zip_longest(test, release, fillvalue=""), 1)]
+    show.table(("", f"{NAMES[0]}: every pull request", f"{NAMES[1]}: every release"), rows)
+
+
+def _broken(what: str, path: Path) -> DagkitError:
+    return DagkitError(
+        what, where=str(path), fix=f"Put it back from git: git checkout -- .github/workflows/{path.name}"
+    )

@@ -1,0 +1,1 @@
+"""A fleet: bare git repositories, and GitHub's API on this machine."""

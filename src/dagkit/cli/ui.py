@@ -71,7 +71,6 @@ def ui(
         )
     )
     face = Face()
-    face.head(plan)
     try:
         session.run(plan, face)
     except KeyboardInterrupt:

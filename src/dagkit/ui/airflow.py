@@ -66,7 +66,7 @@ class Airflow:
             )
         user = ["--username", USER, "--role", "Admin", "--password", "replaced", "--firstname", "An"]
         user += ["--lastname", "Analyst", "--email", "analyst@localhost"]
-        commands = [["db", "migrate"], ["users", "create", *user]]
+        commands = [["db", "migrate"], ["sync-perm"], ["users", "create", *user]]
         return airflow_home.kept_database(
             f"airflow-{self.version}-ui", self.version, self.python, commands, say
         )
@@ -207,6 +207,8 @@ def _of_2(home: Path, address: Address, secrets: Secrets, title: str) -> dict[st
         "API__AUTH_BACKENDS": "airflow.api.auth.backend.session,"
         "airflow.providers.fab.auth_manager.api.auth.backend.basic_auth",
         "SCHEDULER__DAG_DIR_LIST_INTERVAL": "3",
+        # SQLite locks no rows: two schedulers of one task would count its tries twice
+        "SCHEDULER__SCHEDULE_AFTER_TASK_EXECUTION": "False",
         "SCHEDULER__PARSING_PROCESSES": "1",
         "SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "60",
     }

@@ -46,7 +46,7 @@ def task_policy(task: Any) -> None:
         module.KubernetesPodOperator.execute = execute
 
 
-def execute(operator: KubernetesPodOperator, context: Any) -> Any:
+def execute(operator: KubernetesPodOperator, context: Any, **_of_airflow_2: Any) -> Any:
     """Run the pod of a task; what KubernetesPodOperator.execute is replaced by.
 
     Raises:

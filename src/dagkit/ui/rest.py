@@ -26,6 +26,7 @@ class Api:
         self._is_2 = airflow_2
         self._session = requests.Session()
         self._session.trust_env = False  # this machine is asked without a proxy
+        self._session.headers["Accept"] = "application/json"
 
     def health(self) -> dict[str, Any] | None:
         """The state of each part of Airflow; None while the page does not answer."""

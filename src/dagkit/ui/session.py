@@ -43,6 +43,9 @@ _TRIGGERER_TICK = 2.0
 class Face(Protocol):
     """Told what happens, as it happens; from several threads."""
 
+    def head(self, plan: Plan) -> None:
+        """What is started."""
+
     def say(self, text: str) -> None:
         """A step of the start, or a sentence about what has happened."""
 
@@ -66,6 +69,7 @@ def run(plan: Plan, face: Face) -> None:
     folder = records.folder_of(plan.subject.root)
     with ExitStack() as stack, lifetime.signals_interrupt(stack):
         stack.enter_context(records.only_one(folder))
+        face.head(plan)
         last = records.read(folder)
         if last is not None:
             _clear_after(last, face)
@@ -106,6 +110,10 @@ class _Session:
         )
         self._scratch = scratch
         self._ground = self._make_ground()
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._pods: PodServer | None = None
+        self._parts: Parts | None = None
+        self._aws: LocalAWS | None = None
         self._next_look = 0.0
 
     def go(self) -> None:
@@ -116,38 +124,40 @@ class _Session:
         if plan.engine_reason:
             face.note(plan.engine_reason)
         records.write(self._folder, self._record)
-        self._stack.callback(self._end_record)
+        self._stack.callback(self._end)
         self._start_keeper()
-        with contextlib.ExitStack() as checked:
-            if not plan.options.build:
-                checked.callback(self._prepare, engine)
+        if not plan.options.build:  # no more than a look at what is there
+            self._prepare(engine)
         secret = ui_home.open_home(self._home, plan.airflow, plan.subject, face.say)
         self._api = Api(self._address.local, secret.password, airflow_2=plan.airflow.is_2)
         self._watch = DagWatch(plan.subject, self._home, self._api, face.say, face.note, self._lacking)
         self._watch.sync()
         face.say(f"starting Airflow {plan.airflow.version} and local AWS")
-        pods = PodServer(
-            self._scratch / lifetime.CONTROL,
-            plan.subject,
-            plan.engine,
-            self._ground,
-            self._watch.parsed,
-            face.pod,
-        )
-        self._start_airflow(secret)
-        # what is entered last ends first: pods, so that their tasks can still say that they were stopped
-        self._stack.callback(pods.close)
-        aws = self._start_aws(reach.bind)
+        control = self._scratch / lifetime.CONTROL
+        self._pods = PodServer(control, plan.subject, plan.engine, self._ground, self._watch.parsed, face.pod)
+        parts = self._parts = self._start_airflow(secret)
+        aws = self._aws = self._start_aws(reach.bind)
         if plan.options.build:
             self._prepare(engine)
-        pods.open(aws, aws.endpoint(reach.host))
-        self._wait_until_ready()
+        self._pods.open(aws, aws.endpoint(reach.host))
+        self._wait_until_ready(parts)
         self._record = replace(self._record, state=records.RUNNING)
         records.write(self._folder, self._record)
         face.ready(self._record, secret.password)
         while True:
-            self._look()
+            self._look(parts)
             time.sleep(_TICK)
+
+    def _end(self) -> None:
+        """End everything: the pods first, so that their tasks can still say that they were stopped."""
+        if self._pods is not None:
+            self._pods.close()
+        if self._parts is not None:
+            self._parts.end()
+        if self._aws is not None:
+            self._aws.stop()
+        if self._keeper is not None:  # nothing is left: it may go
+            self._end_keeper(self._keeper)
 
     def _make_ground(self) -> Ground:
         pipeline = getattr(self._plan.subject, "pipeline", None)
@@ -168,22 +178,20 @@ class _Session:
             self._face.note(text)
 
     def _say_unless_ended(self, text: str) -> None:
-        if hasattr(self, "_parts"):
-            self._check_parts(starting=True)
+        if self._parts is not None:  # an Airflow that does not start ends it at once, not after a build
+            self._check_parts(self._parts, starting=True)
         self._face.say(text)
 
     def _start_keeper(self) -> None:
-        keeper = subprocess.Popen(
+        self._keeper = subprocess.Popen(
             [sys.executable, "-m", "dagkit.ui.keeper", str(self._folder / "session.json")],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._keeper = keeper
 
-    def _end_keeper(self) -> None:
-        keeper = self._keeper
+    def _end_keeper(self, keeper: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(OSError):
             if keeper.stdin is not None:
                 keeper.stdin.write(b"all is cleared up\n")
@@ -194,12 +202,7 @@ class _Session:
             keeper.kill()
             keeper.wait()
 
-    def _end_record(self) -> None:
-        """The last step: nothing is left, so that the keeper may go."""
-        if hasattr(self, "_keeper"):
-            self._end_keeper()
-
-    def _start_airflow(self, secret: Secrets) -> None:
+    def _start_airflow(self, secret: Secrets) -> Parts:
         plan = self._plan
         title = f"{plan.subject.title} · {plan.options.environment} · on this machine"
         environment = {
@@ -207,27 +210,27 @@ class _Session:
             **ui_airflow.settings(plan.airflow, self._home, self._address, secret, title),
             CONTROL: str(self._scratch / lifetime.CONTROL),
         }
-        self._parts = Parts(
-            plan.airflow, self._record.session, environment, self._scratch, self._home / "parts"
-        )
-        self._stack.callback(self._parts.end)
+        logs = self._home / "parts"
+        self._parts = Parts(plan.airflow, self._record.session, environment, self._scratch, logs)
         for name, words in plan.airflow.parts.items():
             self._parts.start(name, words)
+        return self._parts
 
     def _start_aws(self, bind: tuple[str, ...]) -> LocalAWS:
         from dagkit.local.aws import LocalAWS
 
         subject = self._plan.subject
-        aws = self._stack.enter_context(LocalAWS(account=subject.account, region=subject.region, bind=bind))
+        aws = self._aws = LocalAWS(account=subject.account, region=subject.region, bind=bind)
+        aws.start()
         # of a DAG repository, with its hundreds of roles, only those of the pods that run
         podaws.fill(aws, subject.roles() if subject.has_image else (), subject.fixtures())
         return aws
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, parts: Parts) -> None:
         answers = False
         until = time.monotonic() + START_PATIENCE
         while True:
-            self._check_parts(starting=True)
+            self._check_parts(parts, starting=True)
             self._watch.sync()
             if not answers and self._api.health() is not None:
                 answers = True
@@ -242,25 +245,25 @@ class _Session:
                 )
             time.sleep(_TICK)
 
-    def _look(self) -> None:
+    def _look(self, parts: Parts) -> None:
         """Keep everything alive and up to date."""
-        self._check_parts(starting=False)
+        self._check_parts(parts, starting=False)
         self._watch.sync()
         self._watch.report()
-        if self._keeper.poll() is not None:
+        if self._keeper is not None and self._keeper.poll() is not None:
             self._start_keeper()
-        if time.monotonic() > self._next_look and not self._parts.has(TRIGGERER):
+        if time.monotonic() > self._next_look and not parts.has(TRIGGERER):
             self._next_look = time.monotonic() + _TRIGGERER_TICK
             if ui_home.waits_for_triggerer(self._home):
-                self._parts.start(TRIGGERER, self._plan.airflow.triggerer)
+                parts.start(TRIGGERER, self._plan.airflow.triggerer)
                 self._face.say("a task waits without a process of its own: started Airflow's triggerer")
 
-    def _check_parts(self, *, starting: bool) -> None:
-        for part in self._parts.ended():
+    def _check_parts(self, parts: Parts, *, starting: bool) -> None:
+        for part in parts.ended():
             if starting:
                 raise gave_up(part)
             code = part.process.returncode if part.process is not None else None
-            self._parts.revive(part)
+            parts.revive(part)
             what = "the web page" if part.name == WEB else f"Airflow's {part.name}"
             self._face.say(f"{what} ended (exit code {code}), and has been started again")
 

@@ -31,6 +31,7 @@ lint: $(READY) ## check our code, and every kind of repository that the template
 	$(BIN)/hadolint tests/images/*/Dockerfile
 	$(BIN)/yamllint --strict copier.yml
 	$(BIN)/python scripts/cookiecutter_json.py --check
+	$(BIN)/python scripts/tidy_notebooks.py --check
 	$(BIN)/python -m tests.harness.lint_generated
 
 bench: $(READY) ## measure speed, as ratios taken side by side

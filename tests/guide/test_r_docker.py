@@ -1,4 +1,4 @@
-"""The whole guide for a pipeline in R, with the Docker engine. A file of its own: one worker reads it."""
+"""The whole guide for a pipeline in R, in containers. A file of its own: one worker reads it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from dagkit.errors import DagkitError, UsageError
 from dagkit.git import git
 from dagkit.update.merge import MERGING, Kept
 from dagkit.update.plan import Plan
-from dagkit.update.state import CHANGE, POINT, State, branch, check_ready, exists, picking, uncommitted
+from dagkit.update.state import CHANGE, POINT, SAVED, State, branch, check_ready, exists, picking, uncommitted
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def apply(plan: Plan, *, stash: bool = False, begun: Callable[[State], None] | N
     if git(top, "rev-parse", "HEAD").strip() != plan.head:
         raise UsageError("The repository has a new commit since this was planned", fix="Call it again.")
     _check_free(plan)
-    label = f"before {plan.branch}" if stash and uncommitted(top) else None
+    label = f"before {plan.branch} ({plan.change[:10]})" if stash and uncommitted(top) else None
     state = State(
         top, origin, plan.head, plan.branch, plan.title, plan.before, plan.after, stash=label
     ).save()
@@ -115,13 +115,20 @@ def _check_free(plan: Plan) -> None:
             top, "branch", "--quiet", "-D", plan.branch
         )  # left by an update that was cut off; nothing is on it
     for change in plan.changes:
-        path = top / change.path
-        if change.what in ("added", "moved") and os.path.lexists(path):
+        if change.what in ("added", "moved") and (there := _in_the_way(top, Path(change.path))):
             raise UsageError(
-                f"The template brings {change.path}, and there is one already that is not in git",
-                where=str(path),
-                fix="Move it away, or commit it: git add --force",
+                f"The template brings {change.path}, and {there} is there already, which git ignores",
+                where=str(top / there),
+                fix=f"Move it away, or commit it: git add --force {there}",
             )
+
+
+def _in_the_way(top: Path, path: Path) -> Path | None:
+    """What stands where a new file goes, or is a file where it needs a folder; git knows nothing of it."""
+    for above in reversed(path.parents):
+        if (top / above).is_symlink() or (top / above).is_file():
+            return None if git(top, "ls-files", "--", str(above)) else above
+    return path if os.path.lexists(top / path) and not (top / path).is_dir() else None
 
 
 def _pick(state: State, kept: Sequence[Kept]) -> None:
@@ -169,6 +176,7 @@ def finish(state: State) -> State:
             state.title,
         )
         git(state.top, *words)
+    git(state.top, "update-ref", "-d", CHANGE)
     return state.save(done=git(state.top, "rev-parse", "HEAD").strip())
 
 
@@ -180,19 +188,12 @@ def go_back(state: State) -> None:
     """
     top = state.top
     if branch(top) == state.branch:
-        git(top, "checkout", "--quiet", "--force", state.origin)
+        git(top, "checkout", "--quiet", "--force", state.origin, "--")
     if exists(top, f"refs/heads/{state.branch}"):
+        if state.done is None and state.commits:
+            git(top, "update-ref", SAVED, f"refs/heads/{state.branch}")
         git(top, "branch", "--quiet", "-D", state.branch)
-    if state.stash and (found := _stash(top, state.stash)):
+    if found := state.stashed:
         git(top, "stash", "pop", "--quiet", "--index", found)
     git(top, "update-ref", "-d", CHANGE)
     state.put_away()
-
-
-def _stash(top: Path, label: str) -> str | None:
-    """The name of the stash with this message."""
-    for line in git(top, "stash", "list", "--format=%gd %s").splitlines():
-        name, _, subject = line.partition(" ")
-        if subject.endswith(f": {label}"):
-            return name
-    return None

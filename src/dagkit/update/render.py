@@ -48,7 +48,8 @@ def render(
         folder: Where; it is made. A template may read its name.
         data: Answers that count more than the recorded ones.
         ask: Ask the questions that have no answer yet; otherwise they get their defaults.
-        leave: Templates' settings (copier.yml): what they exclude from updates is the analyst's: left out.
+        leave: Settings (copier.yml) of the template, the newest last: what they exclude from updates is the
+            analyst's, and left out.
 
     Raises:
         UsageError: An answer is refused (in the template's words), or answers a question that is not asked.
@@ -59,7 +60,7 @@ def render(
     from jinja2 import TemplateError
     from yaml import YAMLError
 
-    questions = [key for key in template.settings(ref) if not key.startswith("_")]
+    questions = [key for key in leave[-1] if not key.startswith("_")]
     if unknown := next((key for key in data if key not in questions), None):
         raise UsageError(
             f"The template asks no question '{unknown}'{names.closest(unknown, questions)}",
@@ -108,6 +109,7 @@ def _leave_out(folder: Path, patterns: Sequence[str], answers: Mapping[str, Any]
     jinja = SandboxedEnvironment(keep_trailing_newline=True)
     context = {**answers, "_copier_operation": "update"}
     lines = [line for pattern in patterns for line in jinja.from_string(pattern).render(context).splitlines()]
+    excluded: PathSpec[Any]
     try:
         excluded = PathSpec.from_lines("gitignore", lines)
     except LookupError:  # which older ones, that Airflow 2.11 asks for, call by another name

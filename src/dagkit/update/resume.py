@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -9,10 +10,7 @@ from dagkit.errors import UsageError
 from dagkit.git import author, git
 from dagkit.update.apply import Outcome, finish, go_back, unmerged
 from dagkit.update.plan import repository
-from dagkit.update.state import BACK, State, branch, exists, picking, uncommitted
-
-SAVED = "refs/dagkit/aborted"
-"""What was being settled when an update was aborted."""
+from dagkit.update.state import BACK, SAVED, State, branch, exists, picking, uncommitted
 
 
 def resume(path: Path) -> Outcome:
@@ -38,6 +36,8 @@ def resume(path: Path) -> Outcome:
         )
     left = unmerged(top)
     for name in left:
+        if not os.path.lexists(top / name):
+            continue
         if line := _marker(top / name):
             raise UsageError(
                 "A conflict is not settled yet",
@@ -88,14 +88,12 @@ def abort(path: Path) -> State:
             where=str(top),
             fix=f"git switch {state.branch}, and call {BACK} again.",
         )
-    if state.done is None and exists(top, f"refs/heads/{state.branch}"):
-        own = git(top, "rev-list", "--count", f"{state.head}..{state.branch}").strip()
-        if int(own) > 1:
-            raise UsageError(
-                f"There is work on the branch {state.branch} that the update did not make",
-                where=str(top),
-                fix=f"git checkout --force {state.origin}; the branch stays.",
-            )
+    if state.done is None and exists(top, f"refs/heads/{state.branch}") and state.commits > 1:
+        raise UsageError(
+            f"There is work on the branch {state.branch} that the update did not make",
+            where=str(top),
+            fix=f"git checkout --force {state.origin}; the branch stays.",
+        )
     go_back(state)
     return state
 

@@ -16,6 +16,9 @@ POINT = "refs/dagkit/before-update"
 CHANGE = "refs/dagkit/update"
 """The template's own change, which is picked."""
 
+SAVED = "refs/dagkit/aborted"
+"""What was being settled when an update was aborted."""
+
 BACK = "dagkit update --abort"
 
 _UNDER_WAY = {
@@ -92,8 +95,27 @@ class State:
 
     @property
     def under_way(self) -> bool:
-        """Whether it waits for somebody: begun, not done, and not left with git itself."""
-        return self.done is None and (self.here or exists(self.top, f"refs/heads/{self.branch}"))
+        """Whether it waits for somebody: begun, not done, and not finished or thrown away with git alone."""
+        if self.done is not None:
+            return False
+        if self.stashed is not None:
+            return True
+        branch_is_there = exists(self.top, f"refs/heads/{self.branch}")
+        return branch_is_there and (self.commits == 0 or (self.here and picking(self.top)))
+
+    @property
+    def commits(self) -> int:
+        """How many commits its branch has that the repository did not have before."""
+        return int(git(self.top, "rev-list", "--count", f"{self.head}..refs/heads/{self.branch}"))
+
+    @property
+    def stashed(self) -> str | None:
+        """The name of the stash that holds the work which was put aside, as long as it does."""
+        for line in git(self.top, "stash", "list", "--format=%gd %s").splitlines() if self.stash else ():
+            name, _, subject = line.partition(" ")
+            if subject.endswith(f": {self.stash}"):
+                return name
+        return None
 
 
 def _file(top: Path) -> Path:

@@ -89,10 +89,11 @@ class Template:
         """
         import yaml
 
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it is ten times as fast
         for name in ("copier.yml", "copier.yaml"):
             if (text := self.read(ref, name)) is not None:
                 try:
-                    found = yaml.safe_load(text)
+                    found = yaml.load(text, Loader=loader)  # noqa: S506 - both are safe
                 except yaml.YAMLError:
                     break
                 if isinstance(found, dict):

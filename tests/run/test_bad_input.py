@@ -103,7 +103,6 @@ def test_a_role_that_is_not_valid(
     assert f"where: {path}:{line}" in error
 
 
-@each_language
 def test_a_role_that_grants_nothing(pipeline: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = pipeline / "airflow" / "roles" / "dev" / "pipe.yaml"
     path.write_text("s3:\n  read_only: []\n")
@@ -176,7 +175,6 @@ def test_no_network_for_the_lock_file(pipeline: Path, tmp_path: Path) -> None:
     assert [path for path in (pipeline / ".dagkit" / "env").iterdir() if path.is_dir()] == []
 
 
-@each_language
 def test_a_dag_that_airflow_cannot_load_shows_the_line_and_not_airflows_stack(pipeline: Path) -> None:
     path = harness.dag(pipeline, BROKEN)
     done = harness.run(pipeline, "--engine", "process")

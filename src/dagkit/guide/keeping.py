@@ -29,9 +29,9 @@ class Steps(Guide):
             made = rehearsal.prepare(self.folder, pipeline)
         both = made.contested
         rows = [
-            ("you", both.path, both.mine.strip(), "and the template changes the same lines"),
+            ("you", both.path, both.mine.strip(" \\\n"), "and the template changes the same lines"),
             ("you", "README.md", rehearsal.OWN_LINE.strip(), "nobody else changes this"),
-            ("the template", both.path, both.theirs.strip(), "and you changed the same lines"),
+            ("the template", both.path, both.theirs.strip(" \\\n"), "and you changed the same lines"),
             ("the template", rehearsal.NEW_FILE, "a new file", "nobody else has one"),
         ]
         show.table(("who", "where", "what", ""), rows, caption=f"In the copy at {made.copy}")
@@ -101,7 +101,11 @@ class Steps(Guide):
         wanted = packages.asked(pipeline.root, pipeline.language)
         rows = [(name, wanted[name] or "any", have.get(name, "not locked")) for name in wanted]
         others = len(have) - sum(name in have for name in wanted)
-        show.table(("you ask for", "version", "locked"), rows, caption=f"and {others} that those need")
+        show.table(
+            ("you ask for", "version", "locked"),
+            rows,
+            caption=f"What you ask for; the lock file has {others} more, which those need",
+        )
 
     @step
     def newer(self) -> None:
@@ -152,14 +156,14 @@ class Steps(Guide):
             raise DagkitError(f"The run {run.run_id} failed, and no task says why", where=run.folder)
         read = reading.explain("\n".join(task.last_lines))
         rows = [
-            ("1", "which task failed first?", task.name),
-            ("2", "how often was it tried?", str(len(task.attempts))),
-            ("3", "how did it end?", task.problem or task.state),
-            ("4", "what do the last lines say?", task.last_lines[-1] if task.last_lines else "nothing"),
-            ("5", "what does that mean?", read.meaning if read else "nothing that is known here"),
-            ("6", "what to do?", read.todo if read else "Look for the first line that says error."),
+            ("1", "the task that failed first", task.name),
+            ("2", "how often it was tried", str(len(task.attempts))),
+            ("3", "how it ended", task.problem or task.state),
+            ("4", "its last line", task.last_lines[-1] if task.last_lines else "nothing"),
+            ("5", "what that means", read.meaning if read else "nothing that is known here"),
+            ("6", "what to do", read.todo if read else "Look for the first line that says error."),
         ]
-        show.table(("", "ask", f"the run {run.run_id}"), rows)
+        show.table(("", "look for", f"in the run {run.run_id}"), rows)
 
     @step
     def explain(self, log: str) -> None:
@@ -254,7 +258,7 @@ def _updated(here: Guide) -> Seen:
         raise NotYet("Your line in README.md is gone", todo="Begin anew: here.rehearse()")
     both = made.contested
     text = (made.copy / both.path).read_text(encoding="utf-8")
-    kept = [line.strip() for line in (both.mine, both.theirs) if line in text]
+    kept = [line.strip(" \\\n") for line in (both.mine, both.theirs) if line in text]
     return Seen(
         f"{made.copy} is of {made.version}, has your line in README.md, and in {both.path}: {' '.join(kept)}"
     )

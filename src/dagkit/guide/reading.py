@@ -154,5 +154,5 @@ def picture(found: list[Interval]) -> str:
         begin, end = (f"{at:%Y-%m-%dT%H:%M}" for at in (each.begin, each.end))
         length = max(int((each.end - each.begin).total_seconds() // 60 // 8), 1)
         lines.append(f"  section run {number}")
-        lines += [f"  its data :done, {begin}, {end}", f"  it runs :crit, {end}, {length}m"]
+        lines += [f"  its data :done, {begin}, {end}", f"  it runs :active, {end}, {length}m"]
     return "\n".join(lines)

@@ -34,8 +34,7 @@ def table(report: Report) -> None:
         number = sum(code.startswith(family) for code in all_rules())
         found = sum(finding.code.startswith(family) for finding in report.findings)
         rows.append(("✗" if found else "✓", f"{family}xx", about, str(number), str(found or "")))
-    checked = f"{report.dags} DAG file{'s' if report.dags != 1 else ''} and {report.roles} roles"
-    show.table(("", "rules", "about", "how many", "found"), rows, caption=f"Checked: {checked}")
+    show.table(("", "rules", "about", "how many", "found"), rows, caption=f"Checked: {_checked(report)}")
     if report.findings:
         show.table(
             ("rule", "where", "what", "what to do"),
@@ -59,4 +58,8 @@ def _rules(here: Guide) -> Seen:
             f"{first.path}:{first.line}: {first.code} {first.message}",
             todo=first.fix.text + (f" ({report.errors - 1} more)" if report.errors > 1 else ""),
         )
-    return Seen(f"{report.dags} DAG files and {report.roles} roles, no error (what the files alone can tell)")
+    return Seen(f"{_checked(report)}, no error (what the files alone can tell)")
+
+
+def _checked(report: Report) -> str:
+    return f"{report.dags} DAG file{'s' if report.dags != 1 else ''} and {report.roles} roles"

@@ -77,7 +77,8 @@ class Steps(Guide):
         """Draw when each task of the last run began and ended."""
         from dagkit.local.markdown import gantt
 
-        show.mermaid(gantt(_last(self.need())))
+        run = _last(self.need())
+        show.mermaid(gantt(run).replace("gantt\n", f"gantt\n  title The run {run.run_id}\n", 1))
 
     @step
     def results(self) -> None:
@@ -115,7 +116,8 @@ class Steps(Guide):
             return edits.Edit(file, before, breaking.without_path(before, gone))
 
         edit = edits.make(pipeline, ROLE, plan)
-        show.say("note", f"Taken out of {file}, until you put it back", [("", edit.diff())])
+        show.say("note", "A path is out of the role, until you put it back")
+        show.text(edit.diff(), file)
 
     @step
     def refusals(self) -> None:
@@ -126,11 +128,11 @@ class Steps(Guide):
             return
         for call in record.refused:
             lines = [("On", call.resource), ("Because", call.reason)]
-            if call.lines:
-                lines.append((f"{Path(call.file).name} would allow it with", f"\n{call.lines}"))
             if call.advice:
                 lines.append(("", call.advice))
             show.say("bad", f"{call.task}: {call.action} was refused", lines)
+            if call.lines:
+                show.text(call.lines, f"{Path(call.file).name} would allow it with")
         for each in record.tasks:
             if each.last_lines:
                 show.text("\n".join(each.last_lines), f"The end of the log of {each.name}", unfolded=False)
@@ -155,7 +157,8 @@ class Steps(Guide):
             return edits.Edit(file, before, breaking.changed_example(before, pipeline.language))
 
         edit = edits.make(pipeline, CODE, plan)
-        show.say("note", f"Changed in {file}, until you undo it", [("", edit.diff())])
+        show.say("note", "One line of the code is another, until you undo it")
+        show.text(edit.diff(), file)
 
     @step
     def undo_change(self, keep: str | None = None) -> None:

@@ -83,7 +83,7 @@ def bring(plan: Plan, *, begun: Callable[[str], None] | None = None) -> Brought:
 
 
 def _commit(plan: Plan, head: str) -> tuple[str, str]:
-    """Make the commit, in an index of its own; and a tree that has the old files and the new ones together."""
+    """Make the commit, in an index of its own; and a tree that has old files and new ones together."""
     root = plan.survey.root
     with TemporaryDirectory(prefix="dagkit-adopt-") as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dagkit import dockerfile as dockerfiles
+from dagkit import names
 from dagkit.adopt.tree import Fact, Sight, Tree, join, parent
 from dagkit.adopt.workflows import Workflow
-from dagkit.errors import DagkitError
+from dagkit.errors import DagkitError, UsageError
 from dagkit.local import entrypoint
 
 _DOCKERFILE = (r"(?i:(dockerfile|containerfile)([.-][\w.-]+)?)", r"(?i:[\w.-]+\.dockerfile)")
@@ -20,6 +21,8 @@ _R_IMAGE = re.compile(
     r"(?i)(^|[/-])(r-ver|r-base|rocker|rstudio|shiny|tidyverse|verse|r-minimal|rhel-r)([:/@-]|$)|airflow-r-base|/r-"
 )
 _PYTHON_IMAGE = re.compile(r"(?i)(python|conda|mamba|pypy|jupyter|airflow-python-base|uv:)")
+_TESTS = re.compile(r"(^|/)(tests?|airflow)/|(^|/)test_")
+_READS = re.compile(r"(?:os\.environ(?:\.get)?\s*[\[(]|getenv\()\s*[\"']([A-Z][A-Z0-9_]{1,60})[\"']")
 _PATH_WORD = r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*"
 PLAIN_PATH = rf"{_PATH_WORD}(/{_PATH_WORD})*"
 
@@ -71,10 +74,19 @@ def look(tree: Tree, pushes: Workflow | None, folder: str, given: dict[str, str]
         pushes: The workflow that pushes the image, if there is one.
         folder: The folder that adopt was called for.
         given: Answers that count more than what is found.
+
+    Raises:
+        UsageError: The Dockerfile that was given is not there, but others are.
     """
     candidates = tuple(
         path for path in tree.named(*_DOCKERFILE) if not _NOT_ONE.search(path) and not _ELSEWHERE.search(path)
     )
+    if candidates and (said := given.get("dockerfile")) and not tree.has(said):
+        raise UsageError(
+            f"There is no Dockerfile '{said}' in the repository{names.closest(said, candidates)}",
+            where=str(tree.root),
+            fix=f"Its Dockerfiles: {', '.join(candidates)}",
+        )
     chosen, where = _choose(tree, candidates, pushes, folder, given)
     facts: list[Fact] = []
     sights: list[Sight] = []
@@ -109,6 +121,7 @@ def look(tree: Tree, pushes: Workflow | None, folder: str, given: dict[str, str]
                 _line_of_start(stage, chosen or ""),
             )
         )
+    sights += _variables(tree, context)
     facts.append(_dependabot(tree, packages, context))
     return Image(
         chosen, candidates, context, stage, start, language, packages, tuple(facts), tuple(sights), problem
@@ -182,18 +195,18 @@ def _read(
 
 
 def _stages(tree: Tree, chosen: str, pushes: Workflow | None) -> Iterator[Fact]:
-    names: dict[str, int] = {}
+    stages: dict[str, int] = {}
     for number, line in tree.lines(chosen):
         if match := re.match(r"(?i)\s*FROM\s+.*\sAS\s+([A-Za-z][\w.-]*)\s*$", line):
-            names[match[1].lower()] = number
-    if pushes and pushes.target and pushes.target.lower() in names:
+            stages[match[1].lower()] = number
+    if pushes and pushes.target and pushes.target.lower() in stages:
         yield Fact("target", pushes.target, f"{pushes.path}:{pushes.line_of_target}")
-    elif "final" in names:
-        yield Fact("target", "final", f"{chosen}:{names['final']}")
+    elif "final" in stages:
+        yield Fact("target", "final", f"{chosen}:{stages['final']}")
     else:
         yield Fact("target", "", chosen)
-    test = next((name for name in ("test", "tests", "testing") if name in names), "")
-    yield Fact("test_stage", test, f"{chosen}:{names[test]}" if test else chosen)
+    test = next((name for name in ("test", "tests", "testing") if name in stages), "")
+    yield Fact("test_stage", test, f"{chosen}:{stages[test]}" if test else chosen)
 
 
 def _language(
@@ -252,6 +265,19 @@ def _lists_packages(tree: Tree, path: str) -> bool:
     if name in ("pyproject.toml", "setup.cfg"):  # which may hold the settings of tools alone
         return bool(re.search(r"(?m)^\[(project|tool\.poetry)\b|^install_requires", tree.text(path)))
     return True
+
+
+def _variables(tree: Tree, context: str) -> Iterator[Sight]:
+    """The environment variables that the code reads: the DAG has to give them."""
+    found: dict[str, str] = {}
+    for path in tree.below(context):
+        if path.endswith((".py", ".R", ".r")) and not _TESTS.search(path) and not _ELSEWHERE.search(path):
+            for number, line in tree.lines(path):
+                for name in _READS.findall(line):
+                    found.setdefault(name, f"{path}:{number}")
+    for name, where in sorted(found.items()):
+        if not name.startswith("AWS_"):
+            yield Sight("reads the variable", name, where)
 
 
 def _dependabot(tree: Tree, packages: tuple[str, ...], context: str) -> Fact:

@@ -85,7 +85,9 @@ def survey(path: Path, *, kind: str = EVERYTHING, given: Mapping[str, str] | Non
         UsageError: It is no git repository, has no commit, or was made from the template already.
     """
     if not path.is_dir():
-        raise UsageError("There is no such folder", where=str(path))
+        raise UsageError(
+            "There is no such folder", where=str(path), fix="Go to the repository, and call it there."
+        )
     root = Path(git(path, "rev-parse", "--show-toplevel").rstrip("\n"))
     folder = os.path.relpath(path.resolve(), root.resolve())
     given = dict(given or {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from dagkit.errors import DagkitError
@@ -66,9 +67,9 @@ class Tree:
         return cls(root, tuple(sorted(set(found))))
 
     def text(self, path: str) -> str:
-        """What a file says; nothing if it is no text, or too large to be."""
+        """What a file says; nothing if git does not keep it, or if it is too large to be text."""
         file = self.root / path
-        if file.stat().st_size > READABLE:
+        if not self.has(path) or file.stat().st_size > READABLE:
             return ""
         return file.read_bytes().decode("utf-8", errors="replace")
 
@@ -85,7 +86,11 @@ class Tree:
 
     def has(self, path: str) -> bool:
         """Whether git keeps a file of that path."""
-        return path in self.paths
+        return path in self._known
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.paths)
 
     def named(self, *patterns: str) -> tuple[str, ...]:
         """The files whose name matches one of the patterns in whole; those nearest to the root come first."""

@@ -35,6 +35,7 @@ class Kernel:
         given = reader.parameters(number).items()
         self._cells["parameters"] += "".join(f"\n{name} = {value!r}" for name, value in given)
         self._reader = reader
+        self.orphans: list[psutil.Process] = []
         self._manager = KernelManager()
         self._manager.start_kernel(env=reader.environment, cwd=str(reader.folder))
         self._client: BlockingKernelClient = self._manager.blocking_client()
@@ -89,7 +90,9 @@ class Kernel:
 
     def kill(self) -> None:
         """What a machine does that runs out of memory: the kernel is gone, without a word."""
+        self.orphans = self.process.children(recursive=True)
         self.process.send_signal(signal.SIGKILL)
+        self.process.wait(timeout=30)
 
     def close(self) -> None:
         """End it."""
@@ -126,7 +129,7 @@ def read_and_stop(reader: Reader, number: int, heavy: Sequence[str]) -> list[str
                 if reply["status"] != "ok":
                     assert reply["ename"] in ("Interrupted", "KeyboardInterrupt"), reply
                     stopped.append(cell)
-                assert_clean(reader, running.process)
+                assert_clean(reader, running)
                 assert _held(running.process) == before, cell
             running.run(cell)
     red = {name: each.saw for name, each in reader.outcomes(number).items() if not each.ok}
@@ -142,8 +145,7 @@ def read_and_kill(reader: Reader, number: int, cell: str) -> None:
         running.begin(cell)
         running.wait_until_at_work()
         running.kill()
-        running.process.wait(timeout=30)
-        assert_clean(reader, running.process)
+        assert_clean(reader, running)
 
 
 def _held(process: psutil.Process) -> tuple[set[int], set[str]]:
@@ -159,13 +161,16 @@ def _held(process: psutil.Process) -> tuple[set[int], set[str]]:
     return ports, locks
 
 
-def assert_clean(reader: Reader, alone: psutil.Process) -> None:
-    """Nothing of a reader's runs but one process; no lock of git's and no half-written file is left."""
+def assert_clean(reader: Reader, kernel: Kernel) -> None:
+    """Nothing of a reader's runs but the kernel; no lock of git's and no half-written file is left."""
     until = time.monotonic() + PATIENCE
     left: list[str] = []
     while time.monotonic() < until:
-        left = [" ".join(each.cmdline()) for each in processes(reader) if each.pid != alone.pid]
-        left += containers(reader)
+        others = [each for each in processes(reader) if each != kernel.process]
+        others += [each for each in kernel.orphans if each.is_running()]
+        if kernel.process.is_running():
+            others += kernel.process.children(recursive=True)
+        left = [str(each) for each in others] + list(containers(reader))
         if not left:
             break
         time.sleep(0.2)

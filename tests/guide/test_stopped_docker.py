@@ -54,7 +54,7 @@ def test_a_build_that_is_stopped_leaves_no_container(reader: Reader, how: str) -
             else:
                 running.kill()
             wait_for(False)
-            stopping.assert_clean(reader, running.process)
+            stopping.assert_clean(reader, running)
     finally:
         recipe.write_text(before)
 

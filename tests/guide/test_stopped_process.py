@@ -20,9 +20,7 @@ def reader(make_reader: NewReader) -> Reader:
 def test_a_crash_while_the_role_is_broken_leaves_nothing_running(reader: Reader) -> None:
     stopping.read_and_kill(reader, 3, "run-broken")
     # what the guide has taken out is out, as the reader was told, and nothing else is changed
-    assert git(reader.pipeline, "status", "--porcelain").split()[1:] == [
-        f"airflow/roles/dev/airflow_dev_{reader.project}_daily.yaml"
-    ]
+    assert git(reader.pipeline, "status", "--porcelain").split()[1:] == ["airflow/roles/dev/daily.yaml"]
 
 
 def test_notebook_3_stopped_in_the_middle_goes_on(reader: Reader) -> None:

@@ -15,7 +15,7 @@ _ONLY_IN_OLDER_VERSIONS = "_CADWYN_DELETED_ROUTE"
 def warm_up() -> None:
     """Build the API and see that it answers."""
     try:
-        whole = _keep_newest_version()
+        whole = keep_newest_version()
     except Exception:  # Airflow's inside may change; then it is as slow as it is
         logging.getLogger(__name__).warning(
             "the API of Airflow is built with all its versions", exc_info=True
@@ -32,7 +32,8 @@ def warm_up() -> None:
         in_process_api_server.cache_clear()
 
 
-def _keep_newest_version() -> tuple[Any, list[Any]]:
+def keep_newest_version() -> tuple[Any, list[Any]]:
+    """Leave the API only its newest version, before it is built; what it had, to put it back."""
     from airflow.api_fastapi.execution_api import versions
     from airflow.api_fastapi.execution_api.routes import execution_api_router
     from cadwyn import HeadVersion, Version, VersionBundle

@@ -189,6 +189,8 @@ def _of_3(home: Path, address: Address, secrets: Secrets, title: str) -> dict[st
         "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+        # on a busy machine the page may be slow; a task would give up after five seconds
+        "WORKERS__EXECUTION_API_TIMEOUT": "60",
     }
 
 

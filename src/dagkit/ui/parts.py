@@ -76,7 +76,7 @@ class Parts:
         pid = ("--pid", str(self._folder / f"{part.words[0]}.pid")) if part.words[0] == "webserver" else ()
         with part.log.open("ab") as log:
             part.process = subprocess.Popen(
-                [self._airflow.python, "-P", "-m", "airflow", *part.words, *pid],
+                [self._airflow.python, "-P", "-m", "dagkit.ui.launch", *part.words, *pid],
                 cwd=self._folder,
                 env={**self._environment, sweep.SESSION: self._session, sweep.PART: part.words[0]},
                 stdin=subprocess.DEVNULL,

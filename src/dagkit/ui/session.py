@@ -33,7 +33,7 @@ from dagkit.ui.rest import Api
 if TYPE_CHECKING:
     from dagkit.local.aws import LocalAWS
 
-START_PATIENCE = 180.0
+START_PATIENCE = 300.0
 """Seconds that Airflow has to start."""
 
 _TICK = 0.25

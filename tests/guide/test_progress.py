@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -76,7 +75,7 @@ def test_where_nothing_can_be_written_it_says_so_and_leaves_nothing(tmp_path: Pa
     with pytest.raises(DagkitError, match="Progress cannot be kept") as raised:
         Progress(tmp_path / "file").record("0.machine", GREEN)
     assert raised.value.fix
-    assert os.listdir(tmp_path) == ["file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_whoever_reads_finds_a_whole_file_even_if_the_writer_is_killed(tmp_path: Path) -> None:

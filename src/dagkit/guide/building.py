@@ -269,7 +269,7 @@ def _buildable(pipeline: Pipeline) -> Seen:
     )
 
 
-@check("2.cluster", title="The cluster would run the image")
+@check("2.cluster", title="The image keeps to what the cluster asks for")
 def _cluster(here: Guide) -> Seen:
     pipeline = here.need()
     pipeline.require_image("no image to check")

@@ -14,6 +14,8 @@ _SHARED = (
     (".copier-answers.yml", "your answers; an update of the template reads them, so leave it as it is"),
     (".pre-commit-config.yaml", "checks that can run before every commit"),
     ("README.md", "the five commands, and where things are"),
+    ("docs", "to read"),
+    ("docs/working-here.md", "what is yours to change, and how to do the everyday things"),
     ("airflow", "what goes into the DAG repository"),
     ("airflow/dags", "the plan: which tasks there are, in which order, and when"),
     ("airflow/dags/*.py", "the DAG"),

@@ -83,7 +83,7 @@ class Questions:
             ref = next((tag for tag in tags if _RELEASE.fullmatch(tag)), None)
 
         def text(path: str) -> str | None:
-            if ref is not None:
+            if ref not in (None, scaffold.LATEST):
                 return git(root, "show", f"{ref}:{path}")
             file = root / path
             return file.read_text(encoding="utf-8") if file.is_file() else None

@@ -1,3 +1,4 @@
+# Yours: no update of the template changes this file.
 """Tests of scripts/run.py, with an S3 that moto keeps in memory: nothing leaves the machine."""
 
 import random

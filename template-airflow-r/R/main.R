@@ -1,3 +1,4 @@
+# Yours: no update of the template changes this file.
 # How a script ends, and how it reads its environment variables.
 
 # Do the work, and end R. What the work returns goes to standard output, and an error to standard

@@ -1,3 +1,4 @@
+# Yours: no update of the template changes this file.
 # S3, through the AWS command line: it finds the credentials of the pod, its region and its endpoint
 # by itself, and it holds no more than a few parts of an object in memory, however large that is.
 # A path is one text, "s3://bucket/key".

@@ -1,3 +1,4 @@
+# Yours: no update of the template changes this file.
 # How many hearings each court had, and how long they were on average.
 #
 # hearings: a data frame with a row for each hearing, and the columns court and minutes

@@ -1,3 +1,4 @@
+# The template's: its updates change this file, and keep what you change in it.
 # Installs what renv.lock names, when the image is built. In RStudio, renv::restore() does the same.
 
 library <- Sys.getenv("R_LIBS")

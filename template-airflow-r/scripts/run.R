@@ -1,3 +1,4 @@
+# Yours: no update of the template changes this file.
 # The code of the pipeline. The DAG tells it what to do, with environment variables:
 #
 # RUN=write TEXT=... OUTPATH=s3://...   write TEXT to OUTPATH

@@ -1,3 +1,4 @@
+# Yours: no update of the template changes this file.
 # An example to grow from: read a CSV from S3, summarise it, write the result to S3.
 #
 # FROM=s3://... TO=s3://...

@@ -1,3 +1,4 @@
+# Yours: no update of the template changes this file.
 # Reads the code for mistakes and for style, and fails if it finds any: Rscript tests/lint.R
 # styler::style_dir(filetype = "R") puts most matters of style right by itself.
 

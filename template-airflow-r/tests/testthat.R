@@ -1,3 +1,4 @@
+# Yours: no update of the template changes this file.
 # Runs the tests: in the image, for dagkit test, and in a terminal.
 #
 # Rscript tests/testthat.R            all of them

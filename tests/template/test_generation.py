@@ -32,6 +32,7 @@ BOTH = {
     "airflow/fixtures/README.md",
     "airflow/roles/dev/my_pipeline.yaml",
     "airflow/roles/prod/my_pipeline.yaml",
+    "docs/working-here.md",
 }
 ONLY = {
     "python": {
@@ -101,6 +102,7 @@ def test_what_does_not_depend_on_the_language_is_the_same(rendered_r: Path, rend
         "airflow/dags/my_pipeline.py",
         "airflow/roles/dev/my_pipeline.yaml",
         "airflow/roles/prod/my_pipeline.yaml",
+        "docs/working-here.md",
     }
 
 
@@ -215,7 +217,8 @@ def test_the_settings_of_the_platform_are_used(language: str, render: Render) ->
     first = (made / "Dockerfile").read_text().splitlines()[0]
     assert first == "ARG BASE_IMAGE=example.org:5000/team/python:3.12@sha256:" + "0" * 64
     assert (
-        "111111111111.dkr.ecr.eu-west-2.amazonaws.com/my-pipeline:v1.0.0" in (made / "README.md").read_text()
+        "111111111111.dkr.ecr.eu-west-2.amazonaws.com/my-pipeline:v1.0.0"
+        in (made / "docs/working-here.md").read_text()
     )
 
 
@@ -264,5 +267,5 @@ def test_the_lock_files_hold_what_is_asked_for_with_a_hash_each(rendered_python:
         assert set(asked) <= set(pins)
         assert with_hash == pins
         assert "http" not in locked
-    readme = (rendered_python / "README.md").read_text()
-    assert "--universal --python-version 3.11 --generate-hashes" in readme
+    how = (rendered_python / "docs/working-here.md").read_text()
+    assert "--universal --python-version 3.11 --generate-hashes" in how

@@ -13,12 +13,12 @@ from tests.template.conftest import Render
 from tests.template.test_generation import contents
 
 
-def test_its_readme_never_speaks_of_python(rendered_r: Path) -> None:
-    readme = (rendered_r / "README.md").read_text()
-    assert "Python" not in readme
-    assert "requirements" not in readme
-    assert "renv::restore()" in readme
-    assert "renv::snapshot()" in readme
+def test_its_pages_never_speak_of_python(rendered_r: Path) -> None:
+    readme, how = ((rendered_r / name).read_text() for name in ("README.md", "docs/working-here.md"))
+    assert "Python" not in readme + how
+    assert "requirements" not in readme + how
+    assert "renv::restore()" in how
+    assert "renv::snapshot()" in how
 
 
 def test_the_lock_file_names_the_repository_that_was_answered_and_nothing_else_does(render: Render) -> None:

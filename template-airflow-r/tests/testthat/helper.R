@@ -1,3 +1,4 @@
+# Yours: no update of the template changes this file.
 # testthat runs this before the tests: it loads the functions of R/, and makes an S3 to test with.
 
 for (file in list.files("../../R", pattern = "[.]R$", full.names = TRUE)) {

@@ -1,3 +1,4 @@
+# Yours: no update of the template changes this file.
 # Tests of scripts/run.R and the functions it calls
 
 write <- c(RUN = "write", TEXT = "hello", OUTPATH = "s3://my-bucket/folder/hello.txt")

@@ -1,3 +1,4 @@
+# Yours: no update of the template changes this file.
 # Tests of scripts/summarise.R and the function it calls
 
 test_that("each court has one row", {

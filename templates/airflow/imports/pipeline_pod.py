@@ -1,3 +1,4 @@
+# The template's: its updates change this file, and keep what you change in it.
 """The operator that DAGs use: a pod that runs one image of the platform, as the clusters accept it."""
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Wish:
         everyone: Those that do not ask for it, too.
         look: Plan updates, to know what would conflict.
         change: Push branches and open pull requests, besides.
-        jobs: How many at a time.
+        jobs: How many at a time; 0 is one for each core, 1 is one after the other.
         restart: Forget what a run that was cut off did.
     """
 
@@ -162,7 +162,8 @@ def _processes(number: int, who: Mapping[str, str]) -> Iterator[Executor]:
 def _side_by_side(
     fleet: Fleet, left: Sequence[Member], record: Journal | None, told: Callable[[Standing], None]
 ) -> Iterator[tuple[str, Standing]]:
-    with ThreadPoolExecutor(fleet.wish.cores * 2) as threads:
+    # while a process works, another repository's answers come from GitHub
+    with ThreadPoolExecutor(1 if fleet.wish.cores == 1 else fleet.wish.cores * 2) as threads:
         running: dict[Future[Standing], Member] = {
             threads.submit(_one, fleet, member): member for member in left
         }

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from dagkit import adopt as adopting_module
 from dagkit import scaffold
 from dagkit.adopt import bring
 from tests.adopt.conftest import FIRST, Adopting
+from tests.scaffold.test_terminal import ENTER, Terminal
 
 SAY = ("-d", "project=prisons", "-d", "owner=octocat")
 
@@ -222,3 +224,22 @@ def test_killed_while_git_writes_the_files_the_printed_command_goes_back(
             assert adopting.files() == before
             os.system(f"cd {adopting.root} && {real} branch --quiet -D dagkit/adopt")  # noqa: S605
     assert adopting.git("status", "--porcelain", "--ignored") == ""
+
+
+@pytest.mark.parametrize("shape", ["several-dockerfiles"])
+def test_in_a_terminal_it_asks_for_what_it_did_not_find_and_for_nothing_else(adopting: Adopting) -> None:
+    terminal = Terminal(adopting.root, "adopt", "--template", str(adopting.template), "--version", FIRST)
+    terminal.read(until="Number")
+    assert "2  Dockerfile.train" in terminal.shown
+    terminal.type(b"1" + ENTER)
+    terminal.read(until="Which project does it belong to?")
+    terminal.type(b"\x7f" * len("example") + b"Prisons" + ENTER)
+    terminal.read(until="Like prison_statistics")
+    terminal.type(b"\x7f" * len("Prisons") + b"prisons" + ENTER)
+    terminal.answer_all(ENTER, seconds=120)
+    assert terminal.process.wait() == 0, terminal.shown
+    for question in ("Which language", "What is the GitHub repository called", "Where is its Dockerfile"):
+        assert question not in terminal.shown
+    answers = yaml.safe_load((adopting.root / ".copier-answers.yml").read_text())
+    assert (answers["project"], answers["dockerfile"]) == ("prisons", "Dockerfile.score")
+    assert answers["test_stage"] == "test"

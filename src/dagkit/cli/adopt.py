@@ -97,8 +97,11 @@ def _which(candidates: tuple[str, ...]) -> str:
     terminal.say("\nWhich Dockerfile is the image made with?")
     for number, path in enumerate(candidates, start=1):
         terminal.say(f"  {number}  {path}")
-    number = typer.prompt("Number", type=typer.IntRange(1, len(candidates)))  # type: ignore[attr-defined]
-    return candidates[int(number) - 1]
+    while True:
+        number = int(typer.prompt("Number", type=int))
+        if 1 <= number <= len(candidates):
+            return candidates[number - 1]
+        terminal.say(f"A number from 1 to {len(candidates)}, please.")
 
 
 def _show_found(found: Survey, given: dict[str, str]) -> None:

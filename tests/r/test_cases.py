@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -16,6 +17,8 @@ import pytest
 from dagkit.image import BuiltImage
 from dagkit.local.awscli import find_aws
 from tests.harness.generate import REPOSITORY
+from tests.harness.languages import each_language
+from tests.template.test_run_script import SlowS3, serving
 
 BUCKET = "my-bucket"
 TEXT = "£5 naïve\n\"$(touch oops)\" 'quoted' \\ `id` 😀\r\n\ttab, and spaces  "
@@ -40,6 +43,31 @@ class Ran:
 
 
 Run = Callable[[Mapping[str, str]], Ran]
+
+
+@dataclass(frozen=True)
+class Local:
+    """The worked example of one language on this machine: its command, where it runs, and its variables."""
+
+    command: list[str]
+    folder: Path
+    environment: Mapping[str, str]
+
+    def run(self, variables: Mapping[str, str]) -> Ran:
+        """Run it to its end."""
+        return ran(self.command, self.folder, {**self.environment, **variables})
+
+    def start(self, variables: Mapping[str, str]) -> subprocess.Popen[str]:
+        """Start it as a terminal does: in a process group of its own."""
+        return subprocess.Popen(
+            self.command,
+            cwd=self.folder,
+            env={**self.environment, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
 
 def ran(command: list[str], folder: Path, environment: Mapping[str, str]) -> Ran:
@@ -73,16 +101,22 @@ def s3(aws: Mapping[str, str]) -> Any:
 
 
 @pytest.fixture
-def run_python(aws: Mapping[str, str], tmp_path: Path) -> Run:
-    """Run scripts/run.py with the Python of these tests."""
+def python(aws: Mapping[str, str], tmp_path: Path) -> Local:
+    """scripts/run.py with the Python of these tests."""
     script = REPOSITORY / "template-airflow-python" / "scripts" / "run.py"
     base = {"PATH": os.defpath, "HOME": str(tmp_path), **aws}
-    return lambda variables: ran([sys.executable, str(script)], tmp_path, {**base, **variables})
+    return Local([sys.executable, str(script)], tmp_path, base)
 
 
 @pytest.fixture
-def run_local_r(aws: Mapping[str, str], tmp_path: Path) -> Run:
-    """Run scripts/run.R with the R of this machine, and processx where it has it."""
+def run_python(python: Local) -> Run:
+    """Run it."""
+    return python.run
+
+
+@pytest.fixture
+def r(aws: Mapping[str, str], tmp_path: Path) -> Local:
+    """scripts/run.R with the R of this machine, and processx where it has it."""
     found = find_aws()
     if found is None:
         pytest.skip("the AWS command line is not installed (Debian: apt-get install awscli)")
@@ -95,7 +129,13 @@ def run_local_r(aws: Mapping[str, str], tmp_path: Path) -> Run:
         "RENV_CONFIG_AUTOLOADER_ENABLED": "FALSE",
         **aws,
     }
-    return lambda variables: ran(["Rscript", "scripts/run.R"], template, {**base, **variables})
+    return Local(["Rscript", "scripts/run.R"], template, base)
+
+
+@pytest.fixture
+def run_local_r(r: Local) -> Run:
+    """Run it."""
+    return r.run
 
 
 @pytest.fixture
@@ -230,6 +270,19 @@ def test_what_s3_refuses_is_named(variables: Mapping[str, str], message: str, ru
     assert done.err.startswith(f"error: {message}")
     assert "Traceback" not in done.err
     assert done.err.count("\n") == 1
+
+
+@each_language
+def test_ctrl_c_in_the_middle_of_an_upload_is_one_sentence(
+    language: str, request: pytest.FixtureRequest
+) -> None:
+    local: Local = request.getfixturevalue(language)
+    with serving(SlowS3(answers_uploads=False)) as server:
+        process = local.start(WRITE | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"})
+        assert server.waiting.wait(timeout=60)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert Ran(process.returncode, out, err) == Ran(130, "", "error: stopped by SIGINT\n")
 
 
 @pytest.mark.docker

@@ -111,6 +111,10 @@ def _show_found(found: Survey, given: dict[str, str]) -> None:
     rows += [(sight.what, sight.text, sight.where) for sight in found.sights]
     if found.pushes:
         rows.append(("the workflow to ECR", "replaced by image-release.yml", found.pushes.path))
+        rows += [
+            ("retired runner", f"{runner.value}, goes with it", f"{found.pushes.path}:{runner.line}")
+            for runner in found.pushes.retired
+        ]
     _table(rows)
     for fact in found.also:
         if fact.question not in given and _worth_showing(fact):
@@ -169,9 +173,7 @@ def _show_end(plan: Plan, brought: Brought | None) -> None:
     terminal.say("  see it:    git show")
     if plan.survey.kind == "adopted":
         pipeline = plan.answers["pipeline"]
-        terminal.say(
-            f"  make it yours: the variables in airflow/dags/{pipeline}.py, the paths in airflow/roles/"
-        )
+        terminal.say(f"  edit it:   the variables in airflow/dags/{pipeline}.py, the paths in airflow/roles/")
         terminal.say("  try it:    dagkit build, then dagkit run")
     terminal.say(f"  share it:  git push --set-upstream origin {brought.branch}, and open a pull request")
     terminal.say(f"  undo it:   git switch {brought.origin} && git branch -D {brought.branch}")

@@ -81,8 +81,8 @@ def changed_example(text: str, language: str) -> str:
     path, old, new = EXAMPLE[language]
     if text.count(old) != 1:
         raise DagkitError(
-            f"{path} is your own by now: it has no longer the example's line {old.strip()}",
-            fix="Change something in it yourself, save, and go on with the next cell.",
+            f"Your code is your own by now: {path} has not the example's line {old.strip()}",
+            fix="Change something in your code yourself, save, and go on with the next cell.",
         )
     return text.replace(old, new)
 

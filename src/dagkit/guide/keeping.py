@@ -89,8 +89,7 @@ class Steps(Guide):
                 for news in plan.news:
                     show.text(news.text, f"What is new in {news.version}", unfolded=False)
         except DagkitError as error:
-            lines = [("Why", error.what), ("What to do", error.fix or "Try again later.")]
-            show.say("info", "It cannot be seen from here whether there is a newer version", lines)
+            _out_of_reach("It cannot be seen from here whether there is a newer version", error)
 
     @step
     def packages(self) -> None:
@@ -113,12 +112,16 @@ class Steps(Guide):
         pipeline = self.need()
         pipeline.require_image("no packages")
         before = packages.locked(pipeline.root, pipeline.language)
-        if pipeline.language == "r":
-            with working("Asking the package repository of renv.lock"):
-                after = {**before, **packages.newest_for_r(pipeline.root)}
-        else:
-            with working("Locking the newest versions, in a folder that goes again") as work:
-                after = packages.locked_anew(pipeline.root, work.say)
+        try:
+            if pipeline.language == "r":
+                with working("Asking the package repository of renv.lock"):
+                    after = {**before, **packages.newest_for_r(pipeline.root)}
+            else:
+                with working("Locking the newest versions, in a folder that goes again") as work:
+                    after = packages.locked_anew(pipeline.root, work.say)
+        except DagkitError as error:
+            _out_of_reach("It cannot be seen from here which versions are newer", error)
+            return
         rows = packages.differences(before, after)
         if rows:
             show.table(
@@ -188,6 +191,11 @@ class Steps(Guide):
         """Compare the releases that the DAG repository's DAGs name with those there are."""
         rows = [(mark, *rest) for mark, *rest in _releases(self)]
         show.table(("", "where", "RELEASE", "there is"), rows, caption="Is the image there?")
+
+
+def _out_of_reach(what: str, error: DagkitError) -> None:
+    """Say that something needs a network that is not here, which is nobody's mistake."""
+    show.say("info", what, [("Why", error.what), ("What to do", error.fix or "Try again later.")])
 
 
 def _schedule(pipeline: Pipeline) -> str | None:

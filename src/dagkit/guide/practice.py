@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -15,12 +16,37 @@ from dagkit.submit.proposal import Proposal
 FOLDER = "practice"
 """In the folder of the notebooks: what can be deleted at any time."""
 
+MAKING = ".making-"
+"""What the name of a folder begins with while something is made in it."""
+
 ENGINEERS = {
     f"GIT_{role}_{key}": value
     for role in ("AUTHOR", "COMMITTER")
     for key, value in (("NAME", "The data engineers"), ("EMAIL", "practice@example.com"))
 }
 """Who commits where nobody is there to."""
+
+
+def room(folder: Path) -> Path:
+    """Where to practise, beside the notebooks; what a kernel that was killed left half-made is removed.
+
+    Raises:
+        DagkitError: The folder of the notebooks cannot be written.
+    """
+    found = folder / FOLDER
+    try:
+        found.mkdir(parents=True, exist_ok=True)
+        # the notebooks may lie in a repository, and none of this belongs into it
+        (found / ".gitignore").write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise DagkitError(
+            f"There is no place to practise in: {error.strerror}",
+            where=str(found),
+            fix="Copy the notebooks to a folder that you may write in: dagkit guide ~/dagkit-guide",
+        ) from error
+    for left in found.glob(f"{MAKING}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return found
 
 
 def dag_repository(folder: Path, pipeline: Pipeline) -> Path:
@@ -35,15 +61,14 @@ def dag_repository(folder: Path, pipeline: Pipeline) -> Path:
     """
     from dagkit import scaffold
 
-    made = folder / FOLDER / "airflow.git"
+    made = room(folder) / "airflow.git"
     if made.is_dir():
         return made
-    made.parent.mkdir(parents=True, exist_ok=True)
     settings = pipeline.platform.model_dump(
         include={"organisation", "ecr_account", "ecr_region", "data_account", "namespace", "pod_identity"}
     )
     data = {"kind": "airflow", "owner": str(pipeline.answers.get("owner", "")), **settings}
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=made.parent) as workshop:
+    with tempfile.TemporaryDirectory(prefix=MAKING, dir=made.parent) as workshop:
         work, bare = Path(workshop) / "airflow", Path(workshop) / "airflow.git"
         with contextlib.redirect_stderr(io.StringIO()):  # Copier's word on versions is none for this
             scaffold.new(work, scaffold.source(), data=data, defaults=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from dagkit import scaffold
 from dagkit.errors import DagkitError, UsageError
 from dagkit.git import git
-from dagkit.guide.practice import ENGINEERS, FOLDER
+from dagkit.guide.practice import ENGINEERS, FOLDER, MAKING, room
 from dagkit.pipeline import ANSWERS_FILE, Pipeline
 
 BEFORE, AFTER = scaffold.RELEASED, "v99.0.0"
@@ -135,8 +135,7 @@ def prepare(folder: Path, pipeline: Pipeline) -> Rehearsal:
         DagkitError: The pipeline has no commit, or its files are not those of the template any more.
     """
     rehearsal = at(folder)
-    rehearsal.root.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=rehearsal.root.parent) as workshop:
+    with tempfile.TemporaryDirectory(prefix=MAKING, dir=room(folder)) as workshop:
         made = Rehearsal(Path(workshop) / "update")
         made.root.mkdir()
         _copy(pipeline, made.copy)

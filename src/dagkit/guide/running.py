@@ -153,7 +153,7 @@ class Steps(Guide):
         file = breaking.EXAMPLE[pipeline.language][0]
 
         def plan() -> edits.Edit:
-            before = edits.read(pipeline, file)
+            before = edits.read(pipeline, file) if (pipeline.root / file).is_file() else ""
             return edits.Edit(file, before, breaking.changed_example(before, pipeline.language))
 
         edit = edits.make(pipeline, CODE, plan)

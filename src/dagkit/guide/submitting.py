@@ -64,7 +64,7 @@ class Steps(Guide):
         pipeline.require_image("no image to release")
         origin = _origin(root)
         if origin:
-            git(root, "fetch", "--quiet", "--tags", "origin")
+            _fetch_tags(root, origin)
         newest = releases.newest(root)
         tag = tag or next_release(newest, releases.since(root, newest) if newest else 0)
         if not names.matches(names.RELEASE, tag):
@@ -265,6 +265,17 @@ def _origin(root: Path) -> str | None:
     return (
         git(root, "remote", "get-url", "origin").strip() if "origin" in git(root, "remote").split() else None
     )
+
+
+def _fetch_tags(root: Path, origin: str) -> None:
+    try:
+        git(root, "fetch", "--quiet", "--tags", "origin")
+    except DagkitError as error:
+        raise DagkitError(
+            f"The releases that are published cannot be asked for: {error.what}",
+            where=origin,
+            fix="Check your connection, and that you may read it: gh auth status",
+        ) from error
 
 
 def _newest(root: Path) -> str:

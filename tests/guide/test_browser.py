@@ -74,9 +74,7 @@ def test_the_first_notebook_shows_its_pictures_and_what_this_machine_can_do(desk
         assert_reads_well(notebook, 0)
         notebook.screenshot(SCREENSHOTS / "0-start-here")
         notebook.page.get_by_role("link", name="1-create.ipynb").last.click()
-        notebook.page.wait_for_selector(
-            ".jp-NotebookPanel:not(.lm-mod-hidden) >> text=Create your repository"
-        )
+        notebook.page.get_by_role("heading", name="1 · Create your repository").wait_for()
 
 
 def test_the_form_refuses_a_wrong_name_and_makes_the_repository(desk: Desk) -> None:
@@ -90,7 +88,7 @@ def test_the_form_refuses_a_wrong_name_and_makes_the_repository(desk: Desk) -> N
         said = page.get_by_text("letters, digits, and single hyphens")
         said.wait_for()
         notebook.screenshot(SCREENSHOTS / "1-create-wrong-name")
-        create = page.get_by_role("button", name="Create", exact=True)
+        create = page.locator("button.jupyter-button", has_text="Create")
         create.click()
         page.get_by_text("Nothing was made").wait_for()
         assert not desk.reader.pipeline.exists()

@@ -140,7 +140,7 @@ class GitHub:
             "title": content["title"],
             "body": content["body"],
             "draft": bool(content.get("draft")),
-            "head": {"ref": content["head"], "repo": {"full_name": slug}},
+            "head": {"ref": content["head"], "sha": head.strip(), "repo": {"full_name": slug}},
             "base": {"ref": content["base"]},
         }
         self.pulls.append(made)

@@ -150,6 +150,36 @@ def test_somebodys_work_on_the_branch_is_left_alone(fleet: Fleet, tmp_path: Path
     assert fleet.github.git(slug, "show", f"{BRANCH}:.github/test.yml") == "settled\n"
 
 
+def test_a_branch_that_was_settled_and_merged_is_free_for_the_next_version(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    slug = fleet.add("clash", files=MINE)
+    fleet("update", ORG, "--version", "v0.2.0")
+    bare = str(fleet.github.folder / f"{slug}.git")
+    clone = tmp_path / "analyst"
+    git(tmp_path, "clone", "--quiet", "--branch", "dagkit/update", bare, str(clone))
+    (clone / ".github" / "test.yml").write_text(MINE[".github/test.yml"], encoding="utf-8")
+    git(clone, "commit", "--quiet", "--all", "--message", "Keep ours")
+    git(clone, "push", "--quiet", "origin", "HEAD", "HEAD:main")
+    [pull] = fleet.github.pulls
+    pull.update(state="closed", merged_at="2026-11-23T01:00:00Z")
+    pull["head"]["sha"] = git(clone, "rev-parse", "HEAD")
+    assert "pull request opened" in fleet("update", ORG).stdout
+    assert [pull["state"] for pull in fleet.github.pulls] == ["closed", "open"]
+    assert fleet.github.git(slug, "rev-list", "--count", f"main..{BRANCH}") == "1\n"
+
+
+def test_conflicts_never_come_into_a_pull_request_that_could_be_merged(fleet: Fleet) -> None:
+    slug = fleet.add("one")
+    fleet("update", ORG, "--version", "v0.2.0")
+    tip = fleet.github.git(slug, "rev-parse", BRANCH)
+    fleet.commit(slug, MINE)
+    done = fleet("update", ORG)
+    assert "it conflicts, and an earlier version is under review there" in done.stdout
+    assert fleet.github.git(slug, "rev-parse", BRANCH) == tip
+    assert fleet.github.pulls[0]["title"].endswith("to v0.2.0")
+
+
 def test_what_was_closed_is_not_offered_again_but_the_next_version_is(fleet: Fleet) -> None:
     slug = fleet.add("one")
     fleet("update", ORG, "--version", "v0.2.0")

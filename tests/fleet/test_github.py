@@ -142,3 +142,17 @@ def test_the_token_goes_nowhere_else(stand_in: StandIn, tmp_path: Path) -> None:
         github, _ = client(stand_in)
         with pytest.raises(GitHubError, match="Bad credentials"):
             list(github.every("/orgs/x/repos"))
+
+
+def test_finds_what_was_renamed_and_follows_nobody_elsewhere(stand_in: StandIn, tmp_path: Path) -> None:
+    with running_github(tmp_path / "other", TOKEN) as other:
+        for target in (stand_in, other):
+            moved: Answer = (301, {"message": "Moved"}, {"Location": f"{target.url}/repos/{SLUG}"})
+            stand_in.refuse = lambda _m, path, moved=moved: moved if path.endswith("/old") else None  # type: ignore[misc]
+            github, _ = client(stand_in)
+            if target is stand_in:
+                assert github.get(f"/repos/{ORG}/old") == {"full_name": SLUG}
+            else:
+                with pytest.raises(GitHubError):
+                    github.get(f"/repos/{ORG}/old")
+                assert other.called == []

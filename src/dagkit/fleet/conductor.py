@@ -241,7 +241,7 @@ def _look(fleet: Fleet, member: Member, standing: Standing, job: Job) -> tuple[S
     between = [
         version for version in map(release, template.versions) if version and at and to and at < version <= to
     ]
-    return replace(standing, behind=len(between)), True
+    return replace(standing, behind=max(len(between), 1)), True
 
 
 def _bring(fleet: Fleet, member: Member, standing: Standing, job: Job) -> Standing:
@@ -259,6 +259,7 @@ def _bring(fleet: Fleet, member: Member, standing: Standing, job: Job) -> Standi
                 standing, pull_request=found.declined, why="its pull request was closed: not offered again"
             )
         open_one = found.open
+        job = replace(job, clean=open_one is not None and not open_one.get("draft"), merged=found.merged)
     done: Done = fleet.pool.submit(work.carry_out, job).result()
     standing = replace(
         standing,
@@ -271,6 +272,11 @@ def _bring(fleet: Fleet, member: Member, standing: Standing, job: Job) -> Standi
         page = str(open_one["html_url"]) if open_one else None
         return replace(
             standing, pull_request=page, why=f"somebody works on its branch {work.BRANCH}: left alone"
+        )
+    if done.branch == "clash":
+        page = str(open_one["html_url"]) if open_one else None
+        return replace(
+            standing, pull_request=page, why="it conflicts, and an earlier version is under review there"
         )
     if done.branch is None:
         return replace(standing, why="the update changes nothing in it")

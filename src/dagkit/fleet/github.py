@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from dagkit.errors import DagkitError
 from dagkit.text import human_time
@@ -185,7 +185,7 @@ class GitHub:
         if body is not None:
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(url, data=body, headers=headers, method=method)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - the address is the user's
+        with _OPENER.open(request, timeout=30) as answer:
             text = answer.read().decode("utf-8")
             self._used_up(answer.headers)
             return (text if "raw" in accept else json.loads(text or "null")), answer.headers
@@ -217,6 +217,18 @@ class GitHub:
             self._not_before = max(self._not_before, until)
         if news and why:
             self.on_wait(f"waiting {human_time(seconds)} for GitHub: {why}")
+
+
+class _SameHost(urllib.request.HTTPRedirectHandler):
+    """A repository that was renamed is found; the token goes to nobody else."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if urlsplit(newurl)[:2] != urlsplit(req.full_url)[:2]:
+            raise urllib.error.HTTPError(newurl, code, "redirected to another host", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_OPENER = urllib.request.build_opener(_SameHost)
 
 
 def _until(headers: Message) -> float | None:

@@ -79,7 +79,6 @@ def _on_github(told: Mapping[str, Any], *, asks: bool | None = None) -> Member:
         "it is archived": told.get("archived"),
         "it is disabled": told.get("disabled"),
         "it is a fork": told.get("fork") and asks is None,
-        "it is empty": told.get("size") == 0 and not told.get("default_branch"),
     }
     return Member(
         told["full_name"],

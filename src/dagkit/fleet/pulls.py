@@ -32,10 +32,12 @@ class Known:
     Attributes:
         open: The one that is open, as GitHub has it.
         declined: The page of the newest, where it was closed without a merge and offered this version.
+        merged: The last commit of the newest, where it is merged.
     """
 
     open: Mapping[str, Any] | None
     declined: str | None
+    merged: str | None
 
 
 def known(github: GitHub, slug: str, version: str) -> Known:
@@ -58,7 +60,12 @@ def known(github: GitHub, slug: str, version: str) -> Known:
         and not newest.get("merged_at")
         and words.marker(version) in (newest.get("body") or "")
     )
-    return Known(found, str(newest["html_url"]) if declined and newest else None)
+    done = newest is not None and found is None and newest.get("merged_at")
+    return Known(
+        found,
+        str(newest["html_url"]) if declined and newest else None,
+        str(newest["head"]["sha"]) if done and newest else None,
+    )
 
 
 def ensure(github: GitHub, slug: str, done: Done, open_one: Mapping[str, Any] | None) -> Pull:

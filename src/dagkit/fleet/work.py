@@ -39,6 +39,8 @@ class Job:
         version: The version to go to; None is the newest release.
         push: Push the branch; otherwise only plan.
         env: Environment variables for git: credentials.
+        clean: Push no conflicts: the branch is under review, and could be merged.
+        merged: A commit of the branch that is merged, so that the branch may begin anew.
     """
 
     address: str
@@ -47,6 +49,8 @@ class Job:
     version: str | None
     push: bool
     env: Mapping[str, str]
+    clean: bool = False
+    merged: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ class Done:
         kept: What one side removed and the other changed.
         answers: Answers that are new or different.
         news: What the changelog says of the versions passed.
-        branch: `new`, `updated`, `same`; `theirs` with somebody else's work on it; None where there is none.
+        branch: `new`, `updated`, `same`; `theirs` with somebody else's work on it, `clash` where conflicts
+            are not to be pushed: both left alone; None where there is nothing to push.
     """
 
     base: str
@@ -188,7 +193,7 @@ def _fetched(job: Job, root: Path) -> tuple[Path, str, str | None]:
 def _push(job: Job, plan: Plan, root: Path, tip: str | None) -> str:
     """Make the plan the branch's one commit, unless it is that already, or somebody else's work is on it."""
     assert plan.lab is not None and plan.tree is not None  # noqa: S101 - the caller has seen to it
-    if tip is not None:
+    if tip is not None and tip != job.merged:
         theirs = git(root, "cat-file", "commit", tip)
         head, _, message = theirs.partition("\n\n")
         tree = re.findall(r"^tree (\w+)$", head, re.MULTILINE)
@@ -196,6 +201,8 @@ def _push(job: Job, plan: Plan, root: Path, tip: str | None) -> str:
             return "theirs"
         if tree == [plan.tree] and re.findall(r"^parent (\w+)$", head, re.MULTILINE) == [plan.head]:
             return "same"
+    if job.clean and plan.conflicts:
+        return "clash"
     with suppress(FileNotFoundError):
         # the commit's parent has no parents here
         shutil.copy(root / ".git" / "shallow", plan.lab / "shallow")

@@ -89,7 +89,7 @@ def read(path: Path, target: str, arguments: Mapping[str, str]) -> Dockerfile:
         raise DagkitError(
             "The Dockerfile is missing",
             where=str(path),
-            fix="Put it back from git: git checkout -- Dockerfile",
+            fix="Put it back from git (git checkout -- Dockerfile), or write one: dagkit new shows how.",
         )
     text = path.read_text(encoding="utf-8")
     parser = DockerfileParser(fileobj=BytesIO(text.encode()), build_args=dict(arguments))

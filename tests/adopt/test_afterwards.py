@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.adopt.conftest import SECOND, Adopting
-from tests.adopt.shapes import SHAPES
+from tests.adopt.shapes import MAIN_R, SHAPES, Shape
 from tests.harness.ecr import Ecr
 from tests.harness.events import release
 from tests.harness.lint_generated import BIN, scripts
@@ -120,17 +120,9 @@ def image_name() -> Iterator[str]:
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize(
-    ("shape", "say"),
-    [
-        ("monorepo", ()),
-        ("several-dockerfiles", ("dockerfile=Dockerfile.score", "test_stage=")),
-        ("another-template", ()),
-    ],
-)
+@pytest.mark.parametrize("shape", ["monorepo", "another-template"])
 def test_its_release_reaches_the_registry_under_its_own_name(
     shape: str,
-    say: tuple[str, ...],
     template: Path,
     tmp_path: Path,
     image_name: str,
@@ -141,7 +133,7 @@ def test_its_release_reaches_the_registry_under_its_own_name(
 ) -> None:
     root = SHAPES[shape].make(tmp_path / "my-counts", python_base_image)
     adopting = Adopting(root, template)
-    here = ("project=prisons", "owner=octocat", f"image={image_name}", "ecr_region=eu-west-1", *say)
+    here = ("project=prisons", "owner=octocat", f"image={image_name}", "ecr_region=eu-west-1")
     adopting.adopt(say=here)
     adopting.git("tag", "v1.0.0")
     run = run_workflow(
@@ -186,6 +178,25 @@ def test_a_monorepos_image_is_built_and_its_dag_runs_on_both_engines(
         assert ran.returncode == 0, ran.stdout + ran.stderr
         assert "run | would write to s3://alpha-everyone/airflow-example/octocat/my_counts/dev" in ran.stdout
     assert adopting.git("status", "--porcelain") == ""
+
+
+@pytest.mark.docker
+def test_an_image_in_r_that_starts_nothing_itself_runs_what_the_dag_says(
+    template: Path, tmp_path: Path, image_name: str, r_base_image: str
+) -> None:
+    shape = Shape({"docker/Dockerfile": "FROM {base}\nCOPY R R\nCMD []\n", "R/main.R": MAIN_R})
+    adopting = Adopting(shape.make(tmp_path / "my-counts", r_base_image), template)
+    refused = adopting.call("-d", "project=prisons", "-d", "owner=octocat")
+    assert "command (what the pod starts, as the Dockerfile does not say it" in refused.stderr
+    adopting.adopt(
+        say=("project=prisons", "owner=octocat", f"image={image_name}", "command=Rscript R/main.R")
+    )
+    ran = adopting.dagkit("run", "--engine", "docker")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "run | would write to s3://alpha-everyone/airflow-example/octocat/my_counts/dev" in ran.stdout
+    without = adopting.dagkit("run", "--engine", "process")
+    assert without.returncode == 1
+    assert "renv.lock is missing: without Docker, packages are those that it names" in without.stderr
 
 
 @pytest.mark.parametrize("shape", ["pipfile"])

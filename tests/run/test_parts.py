@@ -79,10 +79,14 @@ ENTRYPOINT ["python", "/opt/code/run.py"]
         assert start.argv((), ("a",)) == ("python", "/opt/code/run.py", "a")
         assert start.argv(("sh",), ("-c", "x")) == ("sh", "-c", "x")
 
-    def test_a_dockerfile_that_starts_nothing_is_an_error(self, tmp_path: Path) -> None:
+    def test_a_dockerfile_that_starts_nothing_is_an_error_unless_the_dag_says_it(
+        self, tmp_path: Path
+    ) -> None:
         (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+        start = entrypoint.read(tmp_path / "Dockerfile")
+        assert start.argv(("python", "run.py"), ()) == ("python", "run.py")
         with pytest.raises(DagkitError, match="says not what to start"):
-            entrypoint.read(tmp_path / "Dockerfile")
+            start.argv((), ())
 
 
 class TestAirflowsEnvironment:

@@ -189,9 +189,10 @@ def _read(
     except ValueError as error:
         return None, None, DagkitError(f"The Dockerfile cannot be read: {error}", where=str(path))
     try:
-        return stage, entrypoint.read(path, target), None
+        start = entrypoint.read(path, target)
     except (DagkitError, ValueError):
         return stage, None, None
+    return stage, start if start.entrypoint or start.cmd else None, None
 
 
 def _stages(tree: Tree, chosen: str, pushes: Workflow | None) -> Iterator[Fact]:

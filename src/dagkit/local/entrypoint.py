@@ -25,6 +25,7 @@ class Start:
         workdir: The WORKDIR.
         copies: (source in the repository, target in the image) of each COPY from the repository.
         base_image: What the first stage starts from.
+        path: The Dockerfile.
     """
 
     entrypoint: tuple[str, ...]
@@ -33,12 +34,22 @@ class Start:
     workdir: str
     copies: tuple[tuple[str, str], ...]
     base_image: str
+    path: str
 
     def argv(self, command: Sequence[str], args: Sequence[str]) -> tuple[str, ...]:
-        """What runs, by Kubernetes' rules: a command replaces both, arguments replace the CMD."""
-        if command:
-            return (*command, *args)
-        return (*self.entrypoint, *(args or self.cmd))
+        """What runs, by Kubernetes' rules: a command replaces both, arguments replace the CMD.
+
+        Raises:
+            DagkitError: Nothing says what.
+        """
+        words = (*command, *args) if command else (*self.entrypoint, *(args or self.cmd))
+        if not words:
+            raise DagkitError(
+                "The Dockerfile says not what to start",
+                where=self.path,
+                fix='Its last stage needs an ENTRYPOINT, such as ENTRYPOINT ["python", "scripts/run.py"].',
+            )
+        return words
 
     def here(self, word: str, root: Path) -> str:
         """A word of a command line with a path of the image turned into the repository's; else unchanged."""
@@ -61,7 +72,7 @@ def read(path: Path, target: str = "") -> Start:
         target: The stage's name; the last stage where none is called that.
 
     Raises:
-        DagkitError: There is no such file, or it starts nothing.
+        DagkitError: There is no such file, or it starts from no image.
     """
     from dockerfile_parse import DockerfileParser
 
@@ -69,7 +80,7 @@ def read(path: Path, target: str = "") -> Start:
         raise DagkitError(
             "The Dockerfile is missing",
             where=str(path),
-            fix="Put it back from git: git checkout -- Dockerfile",
+            fix="Put it back from git (git checkout -- Dockerfile), or write one: dagkit new shows how.",
         )
     parser = DockerfileParser(fileobj=BytesIO(path.read_bytes()))
     stages = _stages(parser.structure)
@@ -99,14 +110,8 @@ def read(path: Path, target: str = "") -> Start:
             workdir = posixpath.join(workdir, value.strip().strip("\"'"))
         elif kind in ("COPY", "ADD"):
             copies += _copies(value, workdir)
-    if not (entrypoint or cmd):
-        raise DagkitError(
-            "The Dockerfile says not what to start",
-            where=str(path),
-            fix='Its last stage needs an ENTRYPOINT, such as ENTRYPOINT ["python", "scripts/run.py"].',
-        )
     env.pop("PATH", None)
-    return Start(entrypoint, cmd, env, workdir, tuple(copies), images[number])
+    return Start(entrypoint, cmd, env, workdir, tuple(copies), images[number], str(path))
 
 
 def _stages(structure: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:

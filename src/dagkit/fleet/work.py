@@ -226,7 +226,8 @@ def _network(job: Job, root: Path, *words: str) -> str:
     except DagkitError as error:
         lines = [line.strip() for line in error.what.splitlines()]
         said = next((line for line in lines if line.startswith(("fatal:", "remote: ", "!"))), lines[0])
-        doing = {"push": "It does not take the branch", "fetch": "It cannot be fetched"}
-        raise DagkitError(
-            f"{doing.get(words[0], 'It cannot be read')}: {said.removeprefix('fatal: ')}", where=job.address
-        ) from error
+        doing, fix = "It cannot be read", "See that it is there, and that you may read it: gh auth status"
+        if words[0] == "push":
+            doing = "It does not take the branch"
+            fix = "The token needs contents: write and, as updates change workflows, workflows: write."
+        raise DagkitError(f"{doing}: {said.removeprefix('fatal: ')}", where=job.address, fix=fix) from error

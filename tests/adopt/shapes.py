@@ -187,13 +187,14 @@ SHAPES: dict[str, Shape] = {
             'ENTRYPOINT ["python", "main.py"]\n',
             "main.py": MAIN_PY,
             "requirements.txt": "boto3==1.44.5\npandas>=2\n",
+            ".env": "MODE=fast\nDB_PASSWORD=hunter2-hunter2\n",
         },
         say=("project=prisons", "owner=octocat", "dockerfile=Dockerfile.score"),
         found={
             "dockerfile": ("Dockerfile.score", "as you said"),
             "test_stage": ("test", "Dockerfile.score:1"),
         },
-        hinders=(("requirements.txt:2", "pandas"),),
+        hinders=((".env:2", "a secret, by its name (DB_PASSWORD)"), ("requirements.txt:2", "pandas")),
     ),
     "pipfile": Shape(
         {
@@ -281,15 +282,16 @@ SHAPES: dict[str, Shape] = {
     ),
     "r-without-lock": Shape(
         {
-            "Dockerfile": "FROM rocker/r-ver\nRUN Rscript -e \"install.packages(c('dplyr', 'readr'))\"\n"
+            "Dockerfile": "ARG BASE=rocker/r-ver\nFROM ${BASE}\n"
+            "RUN Rscript -e \"install.packages(c('dplyr', 'readr'))\"\n"
             'COPY R R\nUSER 1337\nENTRYPOINT ["Rscript", "R/main.R"]\n',
             "R/main.R": MAIN_R,
             "airflow.Rproj": "Version: 1.0\n",
         },
-        found={"language": ("r", "Dockerfile:5")},
+        found={"language": ("r", "Dockerfile:6")},
         hinders=(
-            ("Dockerfile:1", "no tag"),
-            ("Dockerfile:2", "dplyr, readr"),
+            ("Dockerfile:2", "rocker/r-ver is another one every few weeks: it has no tag"),
+            ("Dockerfile:3", "dplyr, readr"),
             ("renv.lock", "which versions of R packages"),
         ),
     ),

@@ -36,6 +36,7 @@ def test_which_of_several_dockerfiles_it_is_has_to_be_said(adopting: Adopting) -
     done = adopting.call(*SAY)
     assert done.returncode == 2
     assert "dockerfile (one of Dockerfile.score, Dockerfile.train)" in done.stderr
+    assert adopting.call("--defaults").stderr.count("dockerfile (one of") == 1, "no default can know"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,12 @@ LEAKS, STOPS, BREAKS, DRIFTS, TIDIES = range(5)
 refuses or ends it; it changes under a pipeline that nobody touched; worth doing."""
 
 
+_REVOKE = (
+    "Make it invalid where it came from, today. Then keep the new one in AWS Secrets Manager, and let"
+    " the role read it."
+)
+
+
 @dataclass(frozen=True)
 class Obstacle:
     """Something that stands in the way.
@@ -51,6 +57,7 @@ def look(
     """
     found = [
         *_image(tree, image),
+        *_committed_secrets(tree, workflows),
         *unpinned_packages(tree, image),
         *_workflows(workflows, replaced),
         *(each for workflow in workflows if workflow.path == replaced for each in _lost(workflow)),
@@ -83,7 +90,7 @@ def _image(tree: Tree, image: Image) -> Iterator[Obstacle]:
     yield from _start(image, path)
     for step in image.stage.layers:
         yield from _step(path, step)
-    yield from _base(tree, path)
+    yield from _base(tree, image, path)
     everything = next(
         (step for step in image.stage.layers if re.match(r"(COPY|ADD) (--\S+ )*\.?/? ", step.text)), None
     )
@@ -98,18 +105,40 @@ def _image(tree: Tree, image: Image) -> Iterator[Obstacle]:
 
 
 def _secrets(path: str, step: Step) -> Iterator[Obstacle]:
-    kind = next((kind for form, kind in SECRET_VALUES.items() if re.search(form, step.text)), None)
-    named = re.match(r"(?:ENV|ARG)\s+(\w+)[= ]\s*[\"']?[^\s\"'$]{6,}", step.text)
-    if not kind and named and SECRET_NAME.search(named[1]) and not NOT_SECRET_NAME.search(named[1]):
-        kind = f"a secret, by its name ({named[1]})"
-    if kind:
+    given = step.text.partition(" ")[2] if step.text.startswith(("ENV ", "ARG ")) else ""
+    if kind := _secret(step.text, given):
         yield Obstacle(
             LEAKS,
             f"{path}:{step.line}",
             f"The image holds what looks like {kind}: everybody who can pull it, or read git, has it",
-            "Make it invalid where it came from, today. Then keep the new one in AWS Secrets Manager, and let"
-            " the role read it.",
+            _REVOKE,
         )
+
+
+def _secret(text: str, variables: str) -> str | None:
+    """What kind of secret a line has the form of, or gives a variable by whose name it is one."""
+    for form, kind in SECRET_VALUES.items():
+        if re.search(form, text):
+            return kind
+    for name, _ in re.findall(r"(\w+)[= ]\s*[\"']?([^\s\"'$]{6,})", variables):
+        if SECRET_NAME.search(name) and not NOT_SECRET_NAME.search(name):
+            return f"a secret, by its name ({name})"
+    return None
+
+
+def _committed_secrets(tree: Tree, workflows: tuple[Workflow, ...]) -> Iterator[Obstacle]:
+    """Secrets in files of settings and in workflows, one for each file."""
+    settings = tree.named(r"\.env", r"\.Renviron")
+    for path in (*settings, *(workflow.path for workflow in workflows)):
+        for number, line in tree.lines(path):
+            if kind := _secret(line, line.strip() if path in settings else ""):
+                yield Obstacle(
+                    LEAKS,
+                    f"{path}:{number}",
+                    f"git keeps what looks like {kind}: everybody here has it",
+                    _REVOKE,
+                )
+                break
 
 
 def _start(image: Image, path: str) -> Iterator[Obstacle]:
@@ -167,13 +196,15 @@ def _step(path: str, step: Step) -> Iterator[Obstacle]:
         )
 
 
-def _base(tree: Tree, path: str) -> Iterator[Obstacle]:
+def _base(tree: Tree, image: Image, path: str) -> Iterator[Obstacle]:
     for number, line in tree.lines(path):
         match = re.match(r"(?i)\s*FROM\s+(?:--\S+\s+)*(\S+)", line)
-        if not match or "$" in match[1] or match[1] == "scratch":
+        if not match:
             continue
-        name, _, tag = match[1].rpartition("/")[2].partition("@")[0].partition(":")
-        if "@sha256:" in match[1] or _is_stage(tree, path, match[1]):
+        # what an argument says is known for the first stage of the image
+        base = image.stage.base_image if "$" in match[1] and image.stage else match[1]
+        name, _, tag = base.rpartition("/")[2].partition("@")[0].partition(":")
+        if "$" in base or base == "scratch" or "@sha256:" in base or _is_stage(tree, path, base):
             continue
         if tag in ("", "latest"):
             why = "its tag is latest" if tag else "it has no tag"
@@ -181,8 +212,8 @@ def _base(tree: Tree, path: str) -> Iterator[Obstacle]:
             yield Obstacle(
                 DRIFTS,
                 f"{path}:{number}",
-                f"The base image {match[1]} is another one every few weeks: {why}",
-                f"Name a version: FROM {match[1].removesuffix(':latest')}:{version}",
+                f"The base image {base} is another one every few weeks: {why}",
+                f"Name a version: FROM {base.removesuffix(':latest')}:{version}",
             )
         elif re.match(r"python$", name) and re.match(r"(2|3\.[0-9])(\b|\.)(?!\d)", tag):
             yield Obstacle(

@@ -100,8 +100,10 @@ def plan(
         UsageError: An answer is missing, or refused; or something stands where the template's files go.
         DagkitError: The template cannot be fetched or used.
     """
-    missing = survey.missing(given)
-    if missing and not (ask or defaults):
+    missing = () if ask else survey.missing(given)
+    if defaults:  # which cannot tell one of several Dockerfiles from another
+        missing = tuple(q for q in missing if q == "dockerfile" and survey.image.candidates)
+    if missing:
         hints = ", ".join(_hint(survey, question) for question in missing)
         raise UsageError(
             f"Nothing in the repository says, and nobody can be asked: {hints}",

@@ -262,9 +262,13 @@ def _answers(address: str) -> bool:
 
 
 def _origin(root: Path) -> str | None:
-    return (
-        git(root, "remote", "get-url", "origin").strip() if "origin" in git(root, "remote").split() else None
-    )
+    """The address of the remote `origin`: as GitHub has it, even where git goes another way there."""
+    if "origin" not in git(root, "remote").split():
+        return None
+    written = git(root, "config", "--get", "remote.origin.url").strip()
+    if pull_request.slug(written):
+        return written
+    return git(root, "remote", "get-url", "origin").strip()
 
 
 def _fetch_tags(root: Path, origin: str) -> None:

@@ -1,4 +1,4 @@
-"""A small template with a history, for tests that update thousands of times: real git, real Copier, few files."""
+"""A small template with a history, for tests that update often: real git, real Copier, few files."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ name:
 region:
   type: str
   default: eu-west-1
+  validator: "{% if not region %}Write a region of AWS.{% endif %}"
 """
 
 WORKFLOW = """\
@@ -56,7 +57,15 @@ select = ["B", "I", "UP"]
 ignore = []
 """
 
-CHECK = '#!/bin/sh\n# The template\'s: run all tests.\nset -e\necho checking\nfor each in tests/*; do\n  echo "$each"\ndone\n'
+CHECK = """\
+#!/bin/sh
+# The template's: run all tests.
+set -e
+echo checking
+for each in tests/*; do
+  echo "$each"
+done
+"""
 
 PICTURE = bytes(range(256)) * 4
 

@@ -212,11 +212,15 @@ def _continue(path: Path, *, check: bool, as_json: bool) -> int:
 def _abort(path: Path, *, as_json: bool) -> int:
     from dagkit import update as updates
 
-    ended = updates.abort(path)
+    ended, saved = updates.abort(path)
     if as_json:
-        terminal.print_json({"state": "aborted", "branch": ended.origin, "commit": ended.head})
+        terminal.print_json(
+            {"state": "aborted", "branch": ended.origin, "commit": ended.head, "saved": saved}
+        )
     else:
         terminal.say(f"As it was before the update: the branch {ended.origin}, at {ended.head[:10]}.")
+        if saved:
+            terminal.say(f"The files as they were until now are kept: git show {saved}")
     return 0
 
 

@@ -62,14 +62,18 @@ def resume(path: Path) -> Outcome:
     return Outcome(state.branch, state.origin, state.done, stashed=state.stash is not None)
 
 
-def abort(path: Path) -> State:
-    """Go back to before the update; what was being settled is kept in a ref.
+def abort(path: Path) -> tuple[State, str | None]:
+    """Go back to before the update.
+
+    Returns:
+        The update; and the ref that keeps what was being settled, if anything was.
 
     Raises:
         UsageError: There is no update to go back from, or work was done on it.
     """
     state = _state(path)
     top = state.top
+    saved = None
     here = branch(top)
     head = git(top, "rev-parse", "HEAD").strip()
     if state.done is not None:
@@ -81,7 +85,7 @@ def abort(path: Path) -> State:
                 f" To take the update back once it is merged: git revert {state.done[:10]}",
             )
     elif here == state.branch and uncommitted(top):
-        _save(top, head)
+        saved = _save(top, head)
     elif here not in (state.branch, state.origin):
         raise UsageError(
             f"Another branch is checked out than that of the update: {here or 'none'}",
@@ -95,7 +99,7 @@ def abort(path: Path) -> State:
             fix=f"git checkout --force {state.origin}; the branch stays.",
         )
     go_back(state)
-    return state
+    return state, saved
 
 
 def _state(path: Path) -> State:
@@ -106,8 +110,8 @@ def _state(path: Path) -> State:
     return state
 
 
-def _save(top: Path, head: str) -> None:
-    """Keep the files as they are in a commit of their own."""
+def _save(top: Path, head: str) -> str:
+    """Keep the files as they are in a commit of their own; return its ref."""
     index = Path(git(top, "rev-parse", "--path-format=absolute", "--git-path", "dagkit-index").rstrip("\n"))
     env = {"GIT_INDEX_FILE": str(index)}
     try:
@@ -120,6 +124,7 @@ def _save(top: Path, head: str) -> None:
         top, "commit-tree", tree, "-p", head, "-m", "An update that was aborted", env=author(top)
     ).strip()
     git(top, "update-ref", SAVED, commit)
+    return SAVED
 
 
 def _marker(path: Path) -> int | None:
@@ -135,5 +140,5 @@ def _marker(path: Path) -> int | None:
 def _has_text_sides(top: Path, name: str) -> bool:
     """Whether git could write both sides of a conflict into the file."""
     stages = {line.split(" ")[2][0] for line in git(top, "ls-files", "--unmerged", "--", name).splitlines()}
-    numbers = git(top, "diff", "--numstat", "--ours", "--", name)
-    return {"2", "3"} <= stages and not numbers.startswith("-\t")
+    compared = git(top, "diff", "--numstat", f":2:{name}", f":3:{name}") if {"2", "3"} <= stages else "-"
+    return not compared.startswith("-")

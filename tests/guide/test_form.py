@@ -124,6 +124,7 @@ def test_what_the_button_makes_is_what_copier_makes_of_the_same_answers(form: Fo
     type_in(form, **answers)
     form.button.click()
     assert "Made court-hearings" in form.result.value
+    assert not any(form.messages.values()), "what it has just made is not in its way"
     made = content(tmp_path / "court-hearings")
     expected = content(generate(tmp_path / "expected" / "court-hearings", **answers))
     assert made.keys() == expected.keys()
@@ -200,7 +201,8 @@ def test_the_first_commit_asks_who_you_are_and_keeps_everything(
     here = guide.open(1, folder=tmp_path, pipeline="my-pipeline", engine="process")
     assert isinstance(here, Steps)
     here.first_commit()
-    assert 'git config --global user.name "Your Name"' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "!git config --global user.name 'Your Name' && git config --global user.email " in said
     (tmp_path / ".gitconfig").write_text("[user]\nname = Octo Cat\nemail = octo@example.gov.uk\n")
     here.first_commit()
     assert "Octo Cat: Start from the template" in capsys.readouterr().out

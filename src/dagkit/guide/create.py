@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,8 @@ class Steps(Guide):
     @step
     def first_commit(self) -> None:
         """Make the folder a git repository, and keep what was generated as its first commit."""
-        root = self.need().root
+        pipeline = self.need()
+        root = pipeline.root
         if not (root / ".git").exists():
             git(root, "init", "--quiet", "--initial-branch", "main")
         if _committed(root):
@@ -123,12 +125,14 @@ class Steps(Guide):
                 "good", "It was committed before", [("", git(root, "log", "-1", "--format=%h %s").strip())]
             )
             return
-        for key, example in (("user.name", "Your Name"), ("user.email", "your.name@justice.gov.uk")):
-            if not git(root, "config", "--default", "", key).strip():
-                raise DagkitError(
-                    f"git does not know who you are: {key} is not set",
-                    fix=f'Run !git config --global {key} "{example}" in a cell, and then this one again.',
-                )
+        identity = {"user.name": "Your Name", "user.email": str(pipeline.answers.get("email", ""))}
+        unknown = [key for key in identity if not git(root, "config", "--default", "", key).strip()]
+        if unknown:
+            commands = [f"git config --global {key} {shlex.quote(identity[key])}" for key in unknown]
+            raise DagkitError(
+                f"git does not know who you are: {' and '.join(unknown)} not set",
+                fix=f"Run this, with yours, in a cell, and then this one again: !{' && '.join(commands)}",
+            )
         git(root, "add", "--all")
         git(root, "commit", "--quiet", "--message", COMMIT)
         show.say("good", "Committed", [("", git(root, "log", "-1", "--format=%h %an: %s").strip())])

@@ -44,6 +44,7 @@ class Form:
         self._create = create
         self._typed: dict[str, Any] = {}
         self._tried = False
+        self._made_at: Path | None = None
         self._filling = False
         self._fields: dict[str, Any] = {}
         self._rows: dict[str, Any] = {}
@@ -86,12 +87,13 @@ class Form:
         # a default answer that is made from a missing one is put right with it
         missing = [name for name in missing if name in (*PERSONAL, *self._typed)] or missing
         target = self._target(asked)
-        taken = scaffold.taken(target)
+        made = target == self._made_at
+        taken = scaffold.taken(target) and not made
         self._say(WHERE, "There is something of that name already; choose another." if taken else None)
         self._state.value = (
             f"Still to be answered: {escape(', '.join(missing))}"
             if missing
-            else f"It will be made at <code>{escape(str(target))}</code>"
+            else f"It {'was' if made else 'will be'} made at <code>{escape(str(target))}</code>"
         )
         rows = [self._rows[question.name] for question in asked]
         self._body.children = [*rows, self._rows[WHERE], self._state, self.button, self.result]
@@ -157,8 +159,8 @@ class Form:
         self.button.disabled, self.button.description = True, "Making it …"
         try:
             answers = {question.name: question.value for question in asked} | self._fixed
-            made = self._create(answers, self._target(asked))
-            self.result.value = made
+            self.result.value = self._create(answers, self._target(asked))
+            self._made_at = self._target(asked)
         except DagkitError as error:
             self.result.value = show.problem_box(error)[0]
         finally:

@@ -24,6 +24,7 @@ GREEN, RED, AMBER, GREY, BLUE = "#2e9e5b", "#d94f4f", "#c98a1b", "#8a8f98", "#3f
 
 WIDTH = "56rem"
 _LONG_WORD = 24
+_SHORT = 16
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,8 @@ def table(
         colour = f";color:{_COLOURS[text]};font-weight:bold" if text in _COLOURS else ""
         # broken anywhere, a short word would be, too, where a column is narrow
         wrap = "anywhere" if max(map(len, text.split()), default=0) > _LONG_WORD else "break-word"
-        inner = f'<span style="white-space:pre-wrap;overflow-wrap:{wrap}">{escape(text)}</span>'
+        space = "pre" if len(text) <= _SHORT else "pre-wrap"
+        inner = f'<span style="white-space:{space};overflow-wrap:{wrap}">{escape(text)}</span>'
         return f'<{tag} style="{style}{colour}">{inner}</{tag}>'
 
     top = f"<tr>{''.join(cell(text, 'th') for text in head)}</tr>"

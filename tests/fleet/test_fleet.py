@@ -225,7 +225,8 @@ def test_what_cannot_be_updated_is_told_and_stops_no_other(fleet: Fleet) -> None
     assert f"{ORG}/unreadable" in problems["unreadable"]
     assert "has no _src_path" in problems["nowhere"]
     assert "has no version v9.9.9" in problems["gone"]
-    assert "does not take the branch" in problems["refuses"]
+    assert "does not take the branch: no pushes here" in problems["refuses"]
+    assert "workflows: write" in problems["refuses"]
     text = fleet("update", ORG).stdout
     assert "4 could not be done:" in text
     assert "what to do: Write the nearest into _commit there: v0.3.0, v0.2.0, v0.1.0" in text

@@ -214,7 +214,7 @@ def _push(job: Job, plan: Plan, root: Path, tip: str | None) -> str:
     }
     commit = git(plan.lab, "commit-tree", plan.tree, "-p", plan.head, "-m", message, env=identity).strip()
     lease = f"--force-with-lease=refs/heads/{BRANCH}:{tip or ''}"
-    _network(job, plan.lab, "push", "--quiet", lease, "--", job.address, f"{commit}:refs/heads/{BRANCH}")
+    _network(job, plan.lab, "push", lease, "--", job.address, f"{commit}:refs/heads/{BRANCH}")
     return "updated" if tip else "new"
 
 
@@ -224,10 +224,18 @@ def _network(job: Job, root: Path, *words: str) -> str:
     try:
         return git(root, *words, env={**patience, **job.env})
     except DagkitError as error:
-        lines = [line.strip() for line in error.what.splitlines()]
-        said = next((line for line in lines if line.startswith(("fatal:", "remote: ", "!"))), lines[0])
         doing, fix = "It cannot be read", "See that it is there, and that you may read it: gh auth status"
         if words[0] == "push":
             doing = "It does not take the branch"
             fix = "The token needs contents: write and, as updates change workflows, workflows: write."
-        raise DagkitError(f"{doing}: {said.removeprefix('fatal: ')}", where=job.address, fix=fix) from error
+        said = error.what.partition(" failed: ")[2]
+        raise DagkitError(f"{doing}: {_reason(said)}", where=job.address, fix=fix) from error
+
+
+def _reason(said: str) -> str:
+    """The one line of what git says that has the reason."""
+    refused = re.search(r"^ ! \[.*\] .* \((.*)\)$", said, re.MULTILINE)
+    if refused and not refused[1].endswith("hook declined"):
+        return refused[1]
+    lines = re.findall(r"^(?:remote|fatal):\s*(?:error: )?(\S.*?)\s*$", said, re.MULTILINE)
+    return str(lines[0] if lines else (said.splitlines() or ["git does not say why"])[-1])

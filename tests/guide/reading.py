@@ -50,12 +50,14 @@ class Reader:
         language: ``python`` or ``r``.
         project: The folder of the DAG repository that their DAGs go to; no other test's is called so.
         variables: What their environment has besides.
+        airflow: Whether they let the guide start Airflow's own page, which takes its time.
     """
 
     home: Path
     language: str
     project: str
     variables: Mapping[str, str] = field(default_factory=dict)
+    airflow: bool = False
 
     @property
     def folder(self) -> Path:
@@ -110,7 +112,9 @@ class Reader:
                     "output": "s3://alpha-everyone/airflow-example/octocat",
                 },
             },
+            3: {"airflow": self.airflow},
             4: {"dag_repository": str(self.dags)},
+            5: {"airflow": self.airflow},
         }
         return {"install": False, **mine.get(number, {})}
 
@@ -139,6 +143,10 @@ class Reader:
         process = self.start(number, **parameters)
         said, _ = process.communicate(timeout=600)
         assert process.returncode == 0, said[-6000:]
+        return self.written(number)
+
+    def written(self, number: int) -> nbformat.NotebookNode:
+        """A notebook that has been run, with its outputs."""
         notebook: nbformat.NotebookNode = nbformat.read(  # type: ignore[no-untyped-call]
             self.home.parent / "out" / CHAPTERS[number].file, as_version=4
         )

@@ -1,4 +1,4 @@
-"""The guide for somebody like the platform's users: user id 1000, a Python, git, and a home; nothing else.
+"""The guide for somebody like the platform's users: user id 1000, Python, git, and a home; nothing else.
 
 The checkout is cloned into their home. Everything outside that is read-only, there is no Docker, and dagkit
 is not installed: the first notebook's install cell does that, with pip, into the notebook's own Python.
@@ -29,7 +29,7 @@ from tests.guide.reading import boxes
 
 REPOSITORY = Path(__file__).parents[2]
 USER = 1000
-PLATFORM = ("/usr/bin/python3.12", "/usr/bin/python3.13", "/usr/bin/python3.11", "/usr/bin/python3")
+PYTHONS = ("/usr/bin/python3.12", "/usr/bin/python3.13", "/usr/bin/python3.11", "/usr/bin/python3")
 """Pythons that every user can read; the platform's version first."""
 CERTIFICATES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
 CONSTRAINTS = "constraints.txt"
@@ -56,7 +56,7 @@ class Analyst:
         """Run a command as them, where all but their home is read-only."""
         home = shlex.quote(str(self.home))
         kept = {name: os.environ[name] for name in CERTIFICATES if name in os.environ}
-        variables = {"HOME": str(self.home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **kept}
+        variables = {"HOME": str(self.home), "PATH": str(self.home / "bin"), "LANG": "C.UTF-8", **kept}
         variables["TMPDIR"] = str(self.home / "tmp")
         variables["PIP_CONSTRAINT"] = str(self.home / CONSTRAINTS)
         alone = (
@@ -91,7 +91,11 @@ def analyst() -> Iterator[Analyst]:
         pytest.skip("to be another user, one has to be root")
     home = Path(tempfile.mkdtemp(prefix="analyst-"))
     try:
-        (home / "tmp").mkdir()
+        python = next(each for each in PYTHONS if Path(each).exists())
+        for folder in ("tmp", "bin"):
+            (home / folder).mkdir()
+        (home / "bin" / "python3").symlink_to(python)
+        (home / "bin" / "git").symlink_to(shutil.which("git") or "/usr/bin/git")
         clone = ["git", "clone", "--quiet", "--no-hardlinks", str(REPOSITORY), str(home / "dagkit")]
         subprocess.run(clone, check=True)
         (home / ".gitconfig").write_text("[user]\nname = Octo Cat\nemail = octo.cat@justice.gov.uk\n")
@@ -102,7 +106,6 @@ def analyst() -> Iterator[Analyst]:
         for path in (home, *home.rglob("*")):
             os.chown(path, USER, USER, follow_symlinks=False)
         someone = Analyst(home)
-        python = next(each for each in PLATFORM if Path(each).exists())
         for words in (
             (python, "-m", "venv", home / "kernel"),
             (home / "kernel" / "bin" / "pip", "install", "--quiet", "ipykernel", "nbclient"),

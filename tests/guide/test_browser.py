@@ -48,6 +48,7 @@ def desk(make_reader: NewReader) -> Iterator[Desk]:
         lab.browser() as browser,
         browser.new_context() as context,
     ):
+        context.set_default_timeout(120_000)
         page = context.new_page()
         page.goto(address)
         page.wait_for_url("**/lab/tree/**")
@@ -90,7 +91,7 @@ def test_the_form_refuses_a_wrong_name_and_makes_the_repository(desk: Desk) -> N
         notebook.screenshot(SCREENSHOTS / "1-create-wrong-name")
         create = page.locator("button.jupyter-button", has_text="Create")
         create.click()
-        page.get_by_text("Nothing was made").wait_for()
+        page.get_by_text("Nothing was made: some answers").wait_for()
         assert not desk.reader.pipeline.exists()
 
         for field, value in desk.reader.parameters(1)["answers"].items():

@@ -172,11 +172,15 @@ class Opened:
         """Save the notebook; return it as it is on the disk, with its outputs."""
         before = self.file.stat().st_mtime_ns
         self.page.keyboard.press("Control+S")
-        until = time.monotonic() + 30
-        while self.file.stat().st_mtime_ns == before and time.monotonic() < until:
-            self.page.wait_for_timeout(100)
-        notebook: nbformat.NotebookNode = nbformat.read(self.file, as_version=4)  # type: ignore[no-untyped-call]
-        return notebook
+        until = time.monotonic() + 60
+        while True:
+            self.page.wait_for_timeout(200)
+            try:
+                notebook: nbformat.NotebookNode = nbformat.read(self.file, as_version=4)  # type: ignore[no-untyped-call]
+            except ValueError:  # half of it is written
+                continue
+            if self.file.stat().st_mtime_ns != before or time.monotonic() > until:
+                return notebook
 
     def unroll(self) -> None:
         """Make the tab so tall that every cell is drawn."""

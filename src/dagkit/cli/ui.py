@@ -50,6 +50,7 @@ def ui(
         ),
     ] = None,
     stop: Annotated[bool, typer.Option("--stop", help="End the one that runs for this repository.")] = False,
+    until_input_ends: Annotated[bool, typer.Option("--until-input-ends", hidden=True)] = False,
 ) -> int:
     """Start the real Airflow here: scheduler and web page, local AWS, and the roles enforced."""
     from dagkit.ui import plan as planning
@@ -70,6 +71,8 @@ def ui(
             airflow=airflow,
         )
     )
+    if until_input_ends:
+        _end_with_input()
     face = Face()
     try:
         session.run(plan, face)
@@ -132,6 +135,19 @@ class Face:
         if not self.is_ready:
             return f"{time.monotonic() - self._began:5.1f} s  "
         return time.strftime("%H:%M:%S  ")
+
+
+def _end_with_input() -> None:
+    """End as with Ctrl-C when whoever started this has gone, and its pipe with it."""
+    import os
+    import signal
+    import sys
+
+    def wait() -> None:
+        sys.stdin.read()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=wait, daemon=True, name="dagkit-input").start()
 
 
 def _stop(path: Path, environment: str) -> int:

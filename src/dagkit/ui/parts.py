@@ -14,7 +14,7 @@ from dagkit.errors import DagkitError
 from dagkit.ui import sweep
 from dagkit.ui.airflow import Airflow
 
-GRACE = 4.0
+GRACE = 3.0
 """Seconds that Airflow has to end by itself."""
 
 RESTARTS = 3

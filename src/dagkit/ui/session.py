@@ -143,6 +143,8 @@ class _Session:
         self._wait_until_ready(parts)
         self._record = replace(self._record, state=records.RUNNING)
         records.write(self._folder, self._record)
+        if self._address.path and not self._address.public:
+            face.note(f"behind a proxy the page is at {self._address.path}/ below JupyterLab's own address")
         face.ready(self._record, secret.password)
         while True:
             self._look(parts)

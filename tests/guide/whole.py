@@ -34,3 +34,17 @@ def assert_all_is_there(reader: Reader, engine: str) -> None:
     assert git(reader.pipeline, "describe", "--exact-match") == "v0.1.0"
     assert not list(processes(reader))
     assert not containers(reader)
+
+
+def assert_airflow_was_there(reader: Reader) -> None:
+    """Airflow's page showed the DAG in notebook 3, and a failed try with its log in notebook 5."""
+    shown = "\n".join(
+        str(output.get("data", {}).get("text/plain", ""))
+        for number in (3, 5)
+        for cell in reader.written(number).cells
+        for output in cell.get("outputs", ())
+    )
+    assert f"Airflow's page answers, and shows {reader.project}.daily" in shown
+    assert "up_for_retry" in shown
+    assert "AccessDenied" in shown
+    assert shown.count("Airflow has ended") == 2

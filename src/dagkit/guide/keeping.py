@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from dagkit import dagfile
 from dagkit.errors import DagkitError, UsageError
 from dagkit.guide import packages, reading, rehearsal, show
+from dagkit.guide.airflow import AirflowSteps
 from dagkit.guide.checks import NotYet, Seen, check
 from dagkit.guide.handle import Guide, step
 from dagkit.guide.work import working
@@ -18,7 +19,7 @@ from dagkit.pipeline import Pipeline
 _WORDS = {"added": "✓", "changed": "✓", "conflict": "✗"}
 
 
-class Steps(Guide):
+class Steps(AirflowSteps):
     """The steps of notebook 5."""
 
     @step

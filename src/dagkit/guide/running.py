@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dagkit.errors import DagkitError, UsageError
 from dagkit.guide import breaking, edits, show
+from dagkit.guide.airflow import AirflowSteps
 from dagkit.guide.checks import NotYet, Seen, check
 from dagkit.guide.handle import Guide, step
 from dagkit.guide.previews import preview
@@ -29,7 +30,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d
 _SIGNS = {SUCCESS: "✓", FAILED: "✗"}
 
 
-class Steps(Guide):
+class Steps(AirflowSteps):
     """The steps of notebook 3."""
 
     @step

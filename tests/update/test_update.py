@@ -199,7 +199,7 @@ def test_an_answer_can_be_changed_and_a_wrong_one_is_refused(root: Path, call: C
     refused = call("update", "-d", "region=")
     assert refused.code == 2
     assert "The answer to 'region' is refused: Write a region of AWS." in refused.err
-    assert "asks no question 'regoin': did you mean 'region'?" in call("update", "-d", "regoin=x").err
+    assert "asks no question 'regoin' (did you mean 'region'?)" in call("update", "-d", "regoin=x").err
     assert small.head(root)[::2] == ("main", "")
 
 

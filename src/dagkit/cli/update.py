@@ -116,7 +116,9 @@ def _told_on_error(state: State) -> None:
 def _way_back(state: State) -> str:
     from dagkit.update.state import BACK
 
-    return f"To go back, at any time: {BACK} (without dagkit: git checkout --force {state.origin})"
+    # not where work is put aside: until it is, that command would throw it away
+    other = "" if state.stash else f" (without dagkit: git checkout --force {state.origin})"
+    return f"To go back, at any time: {BACK}{other}"
 
 
 def _nothing(plan: Plan, *, as_json: bool) -> int:

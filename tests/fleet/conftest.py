@@ -116,7 +116,7 @@ class Fleet:
         commit_all(work)
         git(work, "push", "--quiet", str(bare or self.github.folder / f"{slug}.git"), "HEAD:main")
 
-    def __call__(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *words: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         """Call `dagkit fleet`, as a process of its own."""
         return subprocess.run(self.words(*words), capture_output=True, text=True, timeout=timeout)
 

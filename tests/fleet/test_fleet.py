@@ -366,7 +366,7 @@ def test_interrupted_it_stops_soon_although_github_wants_to_wait(fleet: Fleet) -
         said += line
     assert "waiting 10 min 00 s for GitHub: You have exceeded a secondary rate limit" in said
     running.send_signal(signal.SIGINT)
-    assert running.wait(timeout=30) == 130
+    assert running.wait(timeout=90) == 130
 
 
 def test_two_runs_at_once_are_one_too_many(fleet: Fleet) -> None:
@@ -380,7 +380,7 @@ def test_two_runs_at_once_are_one_too_many(fleet: Fleet) -> None:
     second = fleet("update", ORG)
     assert second.returncode == 1
     assert "Another dagkit fleet is at work" in second.stderr
-    assert first.wait(timeout=60) == 0
+    assert first.wait(timeout=120) == 0
     assert len(fleet.github.pulls) == 1
 
 

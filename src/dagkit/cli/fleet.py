@@ -49,7 +49,7 @@ def status(
     jobs: Jobs = 0,
     as_json: Json = False,
 ) -> int:
-    """Which repositories use the template, at which version, how far behind, and what would conflict."""
+    """Where each stands: version, how far behind, what would conflict."""
     from dagkit.fleet.conductor import Wish
 
     return _run(
@@ -73,7 +73,7 @@ def update(
     jobs: Jobs = 0,
     as_json: Json = False,
 ) -> int:
-    """Open one pull request with the update in each repository that asks for it; or renew the open one."""
+    """One pull request for each that asks: opened, or renewed."""
     from dagkit.fleet.conductor import Wish
 
     wish = Wish(scope, template, version, everyone=everyone, change=not dry_run, jobs=jobs, restart=restart)

@@ -166,7 +166,7 @@ class GitHub:
                         0,
                         f"GitHub cannot be reached: {getattr(error, 'reason', error)}",
                         where=url,
-                        fix="See that you are online, then start again: what is done is not done twice.",
+                        fix="See that you are online, then call it again: what is done is not done twice.",
                     ) from error
                 self._wait(0.5 * 2**attempt)
         raise AssertionError("unreachable")

@@ -164,7 +164,8 @@ def _summary(wish: Wish, found: tuple[Standing, ...]) -> None:
     words = [f"{len(users)} of {len(found)} use the template", f"{behind} behind"]
     words += [f"{clash} with conflicts"] if clash else []
     if wish.change:
-        words += [f"{did}: {number}" for did, number in sorted(Counter(s.did for s in users if s.did).items())]
+        did = Counter(standing.did for standing in users if standing.did)
+        words += [f"{what}: {number}" for what, number in sorted(did.items())]
     terminal.say(f"\n{', '.join(words)}")
     others = Counter((s.why or "").partition(":")[0] for s in found if not s.uses and not s.problem)
     for why, number in sorted(others.items()):

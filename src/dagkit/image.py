@@ -135,7 +135,7 @@ def build(
     try:
         with TemporaryFile() as context:
             context_tools.tar(
-                str(pipeline.context),
+                pipeline.context,
                 # what runs left here is never part of an image
                 exclude=[*(p.strip() for p in patterns if p.strip() and not p.startswith("#")), ".dagkit"],
                 dockerfile=(_PLAN, plan.text),

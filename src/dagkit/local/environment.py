@@ -109,6 +109,7 @@ class PythonEnvironment:
             python = str(folder / "bin" / "python")
             try:
                 self._uv("venv", "--python", self._interpreter.path, str(folder))
+                install: tuple[str, ...]
                 if self._hashes:
                     install, files = ("sync", "--require-hashes"), [str(lock) for lock in self._locks]
                 else:

@@ -69,7 +69,7 @@ class Steps(Guide):
         tag = tag or next_release(newest, releases.since(root, newest) if newest else 0)
         if not names.matches(names.RELEASE, tag):
             raise UsageError(f"'{tag}' is not the tag of a release", fix="Releases are called v1.2.3.")
-        image = pipeline.platform.image_uri(pipeline.repository, tag)
+        image = pipeline.platform.image_uri(pipeline.image, tag)
         there = tag in git(root, "tag", "--list").split()
         slug = pull_request.slug(origin) if origin else None
         if slug and not there:
@@ -326,7 +326,7 @@ def _released(here: Guide) -> Seen:
     ahead = releases.since(pipeline.root, tag)
     if ahead:
         raise NotYet(f"{tag} lacks your last {ahead} commits", todo="Make the next one: here.release()")
-    image = pipeline.platform.image_uri(pipeline.repository, tag)
+    image = pipeline.platform.image_uri(pipeline.image, tag)
     return Seen(f"the tag {tag}, at your newest commit; its image is called {image}")
 
 

@@ -167,12 +167,15 @@ class _Session:
             run_id=self._record.session,
             dag_id=self._plan.subject.title,
             root=str(self._plan.subject.root),
-            repository=pipeline.repository if pipeline else "",
+            repository=pipeline.image if pipeline else "",
             language=pipeline.language if pipeline else "",
             registry=pipeline.platform.registry if pipeline else "",
             scratch=self._record.scratch,
             base_image=self._plan.options.base_image or "",
             has_image=self._plan.subject.has_image,
+            context=os.path.relpath(pipeline.context, pipeline.root) if pipeline else ".",
+            dockerfile=os.path.relpath(pipeline.dockerfile, pipeline.root) if pipeline else "Dockerfile",
+            target=pipeline.target if pipeline else "final",
         )
 
     def _prepare(self, engine: Engine) -> None:

@@ -18,7 +18,7 @@ def assert_all_is_there(reader: Reader, engine: str) -> None:
     report = reader.report()
     assert (report["state"], report["engine"]) == ("success", engine)
     written = {each["path"]: each for each in report["written"]}
-    place = "s3://alpha-everyone/airflow-example/octocat/daily/dev"
+    place = "s3://alpha-everyone/airflow-example/octocat/dev"
     assert {f"{place}/text.txt", f"{place}/copy.txt"} <= written.keys()
     assert "(changed in the guide)" in written[f"{place}/copy.txt"]["preview"]
 

@@ -177,7 +177,7 @@ class Guide:
         """What this guide works on, and with what, in a line."""
         try:
             pipeline = self.pipeline
-            engine = "Docker" if self.engine == "docker" else "processes (no Docker here)"
+            engine = "Docker" if self.engine == "docker" else "processes, without Docker"
         except DagkitError as error:
             return error.what
         if pipeline is None:

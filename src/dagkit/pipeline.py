@@ -114,7 +114,8 @@ class Pipeline:
                 return cls(folder, _answers(answers_file))
         raise UsageError(
             f"{start} is not in an image repository: no {ANSWERS_FILE} in it or above it",
-            fix="Go to the folder of your pipeline, or make one with: dagkit new my-pipeline",
+            fix="Go to the folder of your pipeline; or make one (dagkit new my-pipeline); or bring one that"
+            " exists under the template (dagkit adopt).",
         )
 
     @property

@@ -64,11 +64,15 @@ def answers_file(root: Path) -> OtherTemplate | None:
 
 
 def look(
-    tree: Tree, history: History, pushes: Workflow | None, other: OtherTemplate | None
+    tree: Tree,
+    history: History,
+    pushes: Workflow | None,
+    other: OtherTemplate | None,
+    given: Mapping[str, str],
 ) -> tuple[tuple[Fact, ...], tuple[Sight, ...]]:
     """Find the names, the people, the platform's settings, and the releases."""
     facts = [
-        *_repository(tree, history, pushes),
+        *_repository(tree, history, pushes, given),
         *_release(history),
         *_from_answers(tree, other),
         *_people(tree, history),
@@ -88,12 +92,15 @@ def on_github(remote: str | None) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
-def _repository(tree: Tree, history: History, pushes: Workflow | None) -> Iterator[Fact]:
+def _repository(
+    tree: Tree, history: History, pushes: Workflow | None, given: Mapping[str, str]
+) -> Iterator[Fact]:
     github = on_github(history.remote)
     name, where = (github[1], "git remote") if github else (tree.root.name, "the folder's name")
     name_in_git = re.sub(r"\.git$", "", (history.remote or "").rstrip("/")).rpartition("/")[2]
     if not github and _repository_name(name_in_git):
         name, where = name_in_git, "git remote"
+    name, where = (given["repository"], "as you said") if "repository" in given else (name, where)
     if _repository_name(name):
         yield Fact("repository", name, where)
     if pushes and pushes.image:

@@ -107,7 +107,7 @@ def survey(path: Path, *, kind: str = EVERYTHING, given: Mapping[str, str] | Non
     own = other if other and other.answers.get("kind") == WORKFLOW else None
     made = image.look(tree, first, folder, given)
     platform = Platform()
-    who, what = identity.look(tree, history, first, None if own else other)
+    who, what = identity.look(tree, history, first, None if own else other, given)
     dags, seen = airflow.look(tree, platform.registry)
     recorded = (
         [Fact(q, str(v), own.path) for q, v in own.answers.items() if not q.startswith("_")] if own else []

@@ -19,7 +19,8 @@ KINDS = {
     "python": {"language": "python"},
     "r": {"language": "r"},
     "dags": {"kind": "dags", "owner": "octocat"},
-    "airflow": {"kind": "airflow"},
+    # its settings of the platform are answers, which stay when the template's default changes
+    "airflow": {"kind": "airflow", "ecr_region": "eu-west-1"},
 }
 ANALYSTS = {
     "airflow": ("README.md", "environments/"),

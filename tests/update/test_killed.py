@@ -1,4 +1,4 @@
-"""Killed before or after any of its file operations and git calls, an update has the way back that it printed."""
+"""Killed before or after any of its file operations and git calls, an update has the way back it printed."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Analyst:
         kept = {name: os.environ[name] for name in CERTIFICATES if name in os.environ}
         variables = {"HOME": str(self.home), "PATH": str(self.home / "bin"), "LANG": "C.UTF-8", **kept}
         variables["TMPDIR"] = str(self.home / "tmp")
-        variables["PIP_CONSTRAINT"] = str(self.home / CONSTRAINTS)
+        variables |= {"PIP_CONSTRAINT": str(self.home / CONSTRAINTS), "PIP_NO_COMPILE": "1"}
         alone = (
             f"mount --make-rprivate / && mount --bind {home} {home} && mount -o remount,bind,ro / &&"
             f" cd {home}/dagkit/notebooks && exec setpriv --reuid {USER} --regid {USER} --clear-groups"

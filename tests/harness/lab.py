@@ -58,6 +58,11 @@ _END = """() => {
   const cells = [...document.querySelectorAll('.jp-NotebookPanel .jp-Notebook .jp-Cell')];
   return Math.ceil(cells[cells.length - 1].getBoundingClientRect().bottom);
 }"""
+_ALL_THERE = """count => {
+  for (const each of document.querySelectorAll('.jp-NotebookPanel .jp-WindowedPanel-outer'))
+    each.scrollTop = each.scrollTop ? 0 : each.scrollHeight;
+  return document.querySelectorAll('.jp-NotebookPanel .jp-Notebook .jp-Cell').length >= count;
+}"""
 _TO_THE_TOP = """() => {
   for (const each of document.querySelectorAll('.jp-NotebookPanel .jp-WindowedPanel-outer'))
     each.scrollTop = 0;
@@ -185,6 +190,8 @@ class Opened:
     def unroll(self) -> None:
         """Make the tab so tall that every cell is drawn."""
         self.page.set_viewport_size({"width": WIDTH, "height": _TALL})
+        notebook = nbformat.read(self.file, as_version=4)  # type: ignore[no-untyped-call]
+        self.page.wait_for_function(_ALL_THERE, arg=len(notebook.cells), polling=250)
         self.page.wait_for_timeout(1000)
         self.page.evaluate(_TO_THE_TOP)
         self.page.wait_for_timeout(1000)

@@ -160,7 +160,9 @@ def test_answers_of_the_parameters_cell_make_the_same_and_may_be_run_again(
     assert "do not say: owner, email" in capsys.readouterr().out
     for said in ("Made court-hearings", "was made before"):
         here.form({"repository": "court-hearings", **MINE}, folder=tmp_path)
-        assert said in capsys.readouterr().out
+        printed = capsys.readouterr()
+        assert said in printed.out
+        assert printed.err == "", "a notebook shows that in red"
     here.form({"repository": "other", "nonsense": "1", **MINE}, folder=tmp_path)
     assert "no question 'nonsense'" in capsys.readouterr().out
     assert here.pipeline is not None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +80,9 @@ class Steps(Guide):
         show.say("good", title, lines)
 
     def _make(self, answers: Mapping[str, Any], target: Path) -> tuple[str, list[tuple[str, str]]]:
-        made = scaffold.new(target, scaffold.source(), data=answers, defaults=True)
+        # Copier's remarks are for a terminal; in a notebook they would stand there in red
+        with redirect_stderr(StringIO()):
+            made = scaffold.new(target, scaffold.source(), data=answers, defaults=True)
         self.progress.remember(made.root)
         return f"Made {made.root.name}: {made.files} files", [
             ("Where", str(made.root.resolve())),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -175,3 +176,30 @@ def test_it_can_be_stopped_while_it_starts(make_pipeline: Callable[..., Path], m
     assert ui.process.returncode == 130, out
     assert "Traceback" not in out
     assert_nothing_is_left(mark, ui)
+
+
+def test_airflow_beside_a_program_ends_when_the_program_is_killed(
+    make_pipeline: Callable[..., Path], mark: str
+) -> None:
+    repository = make_pipeline()
+    code = (
+        "import sys, time; from pathlib import Path; from dagkit.ui import background;"
+        "opened = background.start(Path(sys.argv[1]), 'process', print);"
+        "print(opened.record.session, sorted(opened.api.dag_ids()), flush=True); time.sleep(600)"
+    )
+    program = subprocess.Popen(
+        [sys.executable, "-c", code, str(repository)],
+        env={**os.environ, runs.MARK: mark},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    try:
+        session = next(line for line in program.stdout if line.startswith("ui-"))
+    finally:
+        program.kill()
+        program.wait()
+        program.stdout.close()
+    assert "['example.pipe']" in session
+    assert wait_until(lambda: not runs.processes(mark), 60), runs.processes(mark)
+    assert list(sweep.processes(session.split()[0])) == []

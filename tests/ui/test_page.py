@@ -156,6 +156,8 @@ def test_a_changed_dag_file_appears_within_seconds(ui: Ui, page: Page) -> None:
     new = file.with_name("later.py")
     new.write_text(text.replace("example.pipe", "example.later"))
     ui.wait_for("example.later: Airflow has the changed file", 60)
+    new.write_text(text.replace("example.pipe", "example.another"))
+    ui.wait_for(f"{new}: the dag_id is 'example.another', and must be 'example.later'", 60)
     file.write_text(text)
     new.unlink()
 

@@ -75,7 +75,7 @@ class PodServer:
         subject: Whose DAGs they are.
         engine: The engine's name.
         ground: What engines stand on; each gets a run_id and a folder of its own.
-        on_dag: Told of each DAG that Airflow has parsed: its dag_id, and its images by task.
+        on_dag: Told of each DAG that Airflow has parsed: its dag_id, its file, and its images by task.
         on_pod: Told of pods that start and end.
     """
 
@@ -85,7 +85,7 @@ class PodServer:
         subject: Subject,
         engine: str,
         ground: Ground,
-        on_dag: Callable[[str, dict[str, str]], None],
+        on_dag: Callable[[str, str, dict[str, str]], None],
         on_pod: Callable[[PodEvent], None],
     ) -> None:
         self._subject = subject
@@ -123,7 +123,7 @@ class PodServer:
 
     def _serve(self, request: dict[str, Any], answer: Callable[..., None], gone: threading.Event) -> None:
         if request["kind"] == "dag":
-            self._on_dag(request["dag_id"], request["images"])
+            self._on_dag(request["dag_id"], request["file"], request["images"])
             return
         event = PodEvent(request["dag_id"], request["task"], request["attempt"])
         self._on_pod(event)

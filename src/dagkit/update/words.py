@@ -52,7 +52,7 @@ def how_to_settle(conflicts: Sequence[str]) -> tuple[str, ...]:
         f"1. Open {'each of these files' if several else conflicts[0]}. Your lines stand after <<<<<<< HEAD,",
         "   the template's before >>>>>>>. Keep what is right, of one side or of both; remove the lines with",
         "   <<<<<<<, ======= and >>>>>>>.",
-        "   Your whole file instead: git checkout --ours -- FILE. The template's: git checkout --theirs -- FILE.",
+        "   Or take a file whole: yours (git checkout --ours -- FILE), the template's (--theirs).",
         "2. dagkit update --continue",
         f"Or go back to how it was: {BACK}",
     )

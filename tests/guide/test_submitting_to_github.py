@@ -52,6 +52,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     commit_all(made.pipeline)
     git(tmp_path, "clone", "--quiet", "--bare", str(made.pipeline), str(made.published))
     git(made.pipeline, "remote", "add", "origin", f"{GITHUB}daily-stats.git")
+    git(made.pipeline, "update-ref", "refs/remotes/origin/main", "HEAD")
     dags = generate(tmp_path / "dags", kind="airflow", owner="octocat")
     commit_all(dags)
     git(tmp_path, "clone", "--quiet", "--bare", str(dags), str(made.dags))
@@ -72,7 +73,13 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 def test_a_release_is_published_there_and_not_made_here(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
     hub.here().release()
-    assert f"{GITHUB}daily-stats/releases/new?tag=v0.1.0" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"{GITHUB}daily-stats/releases/new?tag=v0.1.0" in shown
+    assert "git push" not in shown
+    git(hub.pipeline, "commit", "--quiet", "--allow-empty", "--message", "Change")
+    hub.here().release()
+    assert "GitHub lacks your newest commits" in capsys.readouterr().out
+    git(hub.pipeline, "push", "--quiet", "origin", "HEAD")
     assert git(hub.pipeline, "tag", "--list") == ""
     git(hub.published, "tag", "v0.1.0")
     hub.here().release()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dagkit import dagfile, names
 from dagkit.errors import DagkitError, UsageError
-from dagkit.git import git
+from dagkit.git import author, git
 from dagkit.guide import practice, ruling, show
 from dagkit.guide.checks import NotYet, Seen, check
 from dagkit.guide.handle import Guide, step
@@ -41,14 +41,15 @@ class Steps(Guide):
             message: What was changed, in a line.
         """
         root = self.need().root
-        if not (root / ".git").exists():
+        if not _in_git(root):
             git(root, "init", "--quiet", "--initial-branch=main")
-        git(root, "add", "--all")
+        who = author(root)
+        git(root, "add", "--all", "--", ".")
         changed = git(root, "diff", "--cached", "--name-only").splitlines()
         if not changed:
             show.say("good", "Everything is committed already", [("Newest commit", _newest(root))])
             return
-        git(root, "commit", "--quiet", "--message", message)
+        git(root, "commit", "--quiet", "--message", message, env=who)
         shown = ", ".join(changed[:8]) + (f" and {len(changed) - 8} more" if len(changed) > 8 else "")
         show.say("good", f"Committed: {_newest(root)}", [("Files", shown)])
 
@@ -62,6 +63,7 @@ class Steps(Guide):
         pipeline = self.need()
         root = pipeline.root
         pipeline.require_image("no image to release")
+        releases.require_committed(root)
         origin = _origin(root)
         if origin:
             _fetch_tags(root, origin)
@@ -73,18 +75,16 @@ class Steps(Guide):
         there = tag in git(root, "tag", "--list").split()
         slug = pull_request.slug(origin) if origin else None
         if slug and not there:
-            show.say(
-                "note",
-                f"Publish {tag} on GitHub; then run this cell again",
-                [
-                    ("Where", f"https://github.com/{slug}/releases/new?tag={tag}"),
-                    ("Then", f"the workflow “release” builds {image}"),
-                ],
-            )
+            lines = [("Where", f"https://github.com/{slug}/releases/new?tag={tag}")]
+            if int(git(root, "rev-list", "--count", "HEAD", "--not", "--remotes=origin")):
+                lines.insert(
+                    0, ("First", "GitHub lacks your newest commits: git push --set-upstream origin HEAD")
+                )
+            lines.append(("Then", f"the workflow “release” builds {image}"))
+            show.say("note", f"Publish {tag} on GitHub; then run this cell again", lines)
             return
         if not there:
-            releases.require_committed(root)
-            git(root, "tag", "--annotate", tag, "--message", f"Release {tag}")
+            git(root, "tag", "--annotate", tag, "--message", f"Release {tag}", env=author(root))
         if origin and not slug:
             git(root, "push", "--quiet", "origin", f"refs/tags/{tag}")
         lines = [("At the commit", git(root, "log", "-1", "--format=%h %s", f"refs/tags/{tag}").strip())]
@@ -282,6 +282,15 @@ def _fetch_tags(root: Path, origin: str) -> None:
         ) from error
 
 
+def _in_git(root: Path) -> bool:
+    """Whether a folder is a git repository, or lies in one."""
+    try:
+        git(root, "rev-parse", "--git-dir")
+    except UsageError:
+        return False
+    return True
+
+
 def _newest(root: Path) -> str:
     return git(root, "log", "-1", "--format=%h %s").strip()
 
@@ -303,7 +312,7 @@ def _markdown(text: str) -> None:
 @check("4.committed", title="Everything is in git")
 def _committed(here: Guide) -> Seen:
     root = here.need().root
-    if not (root / ".git").exists():
+    if not _in_git(root):
         raise NotYet("The pipeline is not in git yet", todo='here.commit("Start from the template")')
     changed = git(root, "status", "--porcelain", "--", *_NOT_NOTEBOOKS).splitlines()
     if changed:

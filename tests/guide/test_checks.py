@@ -180,6 +180,17 @@ def test_2_tests_without_docker_is_red_where_one_fails(look: Look, pipeline: Pat
     red(look("2.tests"), saw="1 failed", todo="here.test()")
 
 
+@pytest.mark.r
+def test_2_tests_without_docker_says_in_r_what_was_tested(look: Look, tmp_path: Path) -> None:
+    made = generate(tmp_path / "guide-checks-r", language="r", owner="octocat", pipeline="daily")
+    seen = look("2.tests", made)
+    assert seen.ok, seen
+    assert "summarise: 5 expectations met" in seen.saw
+    test = "test_that('mine', expect_equal(1, 2))\n"
+    (made / "tests" / "testthat" / "test-mine.R").write_text(test)
+    red(look("2.tests"), saw="The tests failed", todo="here.test()")
+
+
 @pytest.fixture
 def built(pipeline: Path, python_base_image: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The pipeline with its image built; the image is removed afterwards."""

@@ -295,10 +295,19 @@ def _tested(here: Guide) -> Seen:
         code, said = _tests(here, pipeline, work)
         work.ok = code == 0
     where = "in the image" if here.engine == "docker" else "in a local environment, without Docker"
-    summary = next((line for line in reversed(said) if re.search(r"passed|failed|PASS|FAIL|OK", line)), "")
+    summary = _summary(said)
     if code:
         raise NotYet(
-            f"The tests failed {where}: {summary or f'exit code {code}'}".strip(),
+            f"The tests failed {where}: {summary or f'exit code {code}'}",
             todo="Run the cell with here.test(): it shows what they said. Correct the code or the test.",
         )
-    return Seen(f"They passed {where}. {summary.strip(' =')}".strip())
+    return Seen(f"They passed {where}. {summary}".strip())
+
+
+def _summary(said: Sequence[str]) -> str:
+    """How many tests there were, from the last lines of pytest or from those of testthat."""
+    if (last := said[-1].strip(" =") if said else "") and re.search(r"\d+ (passed|failed|error)", last):
+        return last
+    # testthat writes a sign for each expectation, after the name of the file
+    files = [found for line in said if (found := re.fullmatch(r"([\w-]+): ([.SW\d]+)", line))]
+    return ", ".join(f"{found[1]}: {found[2].count('.')} expectations met" for found in files)

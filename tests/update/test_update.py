@@ -194,6 +194,10 @@ def test_an_answer_can_be_changed_and_a_wrong_one_is_refused(root: Path, call: C
     assert said.code == 0
     assert "region: eu-west-9 instead of eu-west-1" in said.out
     assert "timeout-minutes: 5" in (root / WORKFLOW).read_text()
+    # once more, on top of it, at the same version
+    assert call("update", "-d", "minutes=6").code == 0
+    assert "timeout-minutes: 6" in (root / WORKFLOW).read_text()
+    assert small.head(root)[::2] == ("dagkit/answers-v1.4.0", "")
     git(root, "switch", "--quiet", "main")
     git(root, "branch", "--quiet", "-D", BRANCH)
     refused = call("update", "-d", "region=")

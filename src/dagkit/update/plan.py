@@ -113,16 +113,17 @@ def planned(
     with ExitStack() as stack:
         template = template or stack.enter_context(fetched(recorded.src))
         ref = _next(template, recorded, version)
+        same = template.commit(recorded.commit) == template.commit(ref)
         plan = Plan(
             recorded.root,
             top,
             recorded.src,
             recorded.commit,
             template.described(ref),
-            f"dagkit/update-{template.described(ref)}",
+            f"dagkit/{'answers' if same else 'update'}-{template.described(ref)}",
             git(top, "rev-parse", "HEAD").strip(),
         )
-        if template.commit(recorded.commit) == template.commit(ref) and not data:
+        if same and not data:
             yield plan
             return
         folder = Path(

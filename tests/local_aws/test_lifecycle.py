@@ -30,6 +30,22 @@ def answers(address: str, port: int) -> bool:
         return False
 
 
+def test_interrupted_while_it_starts_it_leaves_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    aws = LocalAWS()
+    with monkeypatch.context() as patch:
+        patch.setattr("dagkit.local.server.moto_application", interrupted)
+        # its frames are kept alive here, as a notebook keeps those of the last error
+        with pytest.raises(KeyboardInterrupt) as kept:
+            aws.start()
+    assert not answers("127.0.0.1", aws.port)
+    assert kept.traceback
+    with aws:
+        assert answers("127.0.0.1", aws.port)
+
+
 def test_it_leaves_no_thread_and_no_port() -> None:
     before = set(threading.enumerate())
     with LocalAWS() as aws:

@@ -126,10 +126,17 @@ class LocalAWS:
                 "a local AWS already runs in this process",
                 fix="stop it first; two at once need two processes",
             )
+        sockets: list[socket.socket] = []
         try:
             sockets, self._port = _listen(self._addresses, self._wanted_port)
             self._serve(sockets)
         except BaseException:
+            # a notebook's kernel lives on when it is interrupted here: nothing may go on listening
+            for server in self._servers:
+                server.stop()
+            self._servers = []
+            for each in sockets:
+                each.close()
             _ONE_PER_PROCESS.release()
             raise
 

@@ -87,8 +87,9 @@ class Server:
 
     def stop(self) -> None:
         """Stops listening, hangs up on everybody and waits for the threads."""
-        self._server.shutdown()
-        self._thread.join()
+        if self._thread.ident is not None:  # else there is nothing to wait for
+            self._server.shutdown()
+            self._thread.join()
         self._server.server_close()
         for thread, connection in list(self._server.connections.items()):
             with contextlib.suppress(OSError):

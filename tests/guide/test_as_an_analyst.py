@@ -148,4 +148,4 @@ def test_the_guide_installs_itself_and_makes_a_pipeline_that_runs(analyst: Analy
     assert Progress(analyst.notebooks).pipeline == pipeline
     report = json.loads((max((pipeline / ".dagkit" / "runs").iterdir()) / "report.json").read_text())
     assert (report["state"], report["engine"]) == ("success", "process")
-    assert {path.stat().st_uid for path in pipeline.rglob("*")} == {USER}
+    assert {path.lstat().st_uid for path in pipeline.rglob("*")} == {USER}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 from playwright.sync_api import Browser, expect
 
@@ -32,7 +33,9 @@ def test_the_worked_example_runs_on_airflow_211_and_the_page_shows_it(
         stumbled = ui.run("example.stumbles")
         ui.wait_for_state("example.pipe", worked, "success")
         ui.wait_for_state("example.stumbles", stumbled, "failed")
-        page.goto(f"{ui.url}dags/example.pipe/grid?dag_run_id={worked}&task_id=write&tab=logs")
+        page.goto(
+            f"{ui.url}dags/example.pipe/grid?dag_run_id={quote(worked, safe='')}&task_id=write&tab=logs"
+        )
         expect(page.get_by_text(re.compile(r"wrote \d+ bytes to s3://")).first).to_be_visible()
         shoot(page, "airflow-2.11-log")
         for attempt in (1, 2, 3):

@@ -16,7 +16,7 @@ from tests.ui.harness import Ui, shoot
 
 @pytest.fixture(scope="module")
 def ui(make_pipeline: Callable[..., Path]) -> Iterator[Ui]:
-    with harness.running(make_pipeline("every_minute", "stumbles"), "--engine", "process") as ui:
+    with harness.running(make_pipeline("every_minute", "stumbles", "waits"), "--engine", "process") as ui:
         yield ui
 
 
@@ -62,8 +62,8 @@ def test_nobody_gets_in_without_the_password(ui: Ui, browser: Browser) -> None:
 
 def test_the_page_shows_the_repositorys_dags_and_no_others(ui: Ui, page: Page) -> None:
     page.get_by_role("link", name="Dags", exact=True).first.click()
-    expect(page.get_by_role("heading", name="3 Dags")).to_be_visible()
-    for dag_id in ("example.pipe", "example.every_minute", "example.stumbles"):
+    expect(page.get_by_role("heading", name="4 Dags")).to_be_visible()
+    for dag_id in ("example.pipe", "example.every_minute", "example.stumbles", "example.waits"):
         expect(page.get_by_role("link", name=dag_id, exact=True)).to_be_visible()
     shoot(page, "airflow-3-dags")
 
@@ -143,6 +143,13 @@ class TestStumbles:
         ui.api.ask("POST", "/dags/example.stumbles/clearTaskInstances", clear)
         ui.wait_for_state("example.stumbles", run_id, "success")
         role.write_text(text)
+
+
+def test_a_task_that_waits_without_a_process_gets_a_triggerer_and_only_then(ui: Ui) -> None:
+    assert "triggerer" not in ui.out
+    run_id = ui.run("example.waits")
+    ui.wait_for("started Airflow's triggerer", 120)
+    ui.wait_for_state("example.waits", run_id, "success")
 
 
 def test_a_changed_dag_file_appears_within_seconds(ui: Ui, page: Page) -> None:

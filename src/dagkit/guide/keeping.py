@@ -281,7 +281,7 @@ def _packages(here: Guide) -> Seen:
     missing = packages.unlocked(pipeline.root, pipeline.language)
     if missing:
         how = (
-            "renv::snapshot() in R" if pipeline.language == "r" else "the commands that README.md has for it"
+            "renv::snapshot() in R" if pipeline.language == "r" else "the commands in docs/working-here.md"
         )
         raise NotYet(f"Asked for, and not locked: {', '.join(missing)}", todo=f"Lock them: {how}")
     have = packages.locked(pipeline.root, pipeline.language)

@@ -94,7 +94,7 @@ def unlocked(root: Path, language: str) -> tuple[str, ...]:
 
 
 def locked_anew(root: Path, say: Callable[[str], None]) -> dict[str, str]:
-    """What requirements.txt would say with the newest versions, locked as README.md says; it stays as it is.
+    """What requirements.txt would say with the newest versions, locked as docs/working-here.md says; it stays.
 
     Args:
         root: The repository's folder.

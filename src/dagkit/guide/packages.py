@@ -94,7 +94,9 @@ def unlocked(root: Path, language: str) -> tuple[str, ...]:
 
 
 def locked_anew(root: Path, say: Callable[[str], None]) -> dict[str, str]:
-    """What requirements.txt would say with the newest versions, locked as docs/working-here.md says; it stays.
+    """What requirements.txt would say with the newest versions, locked as docs/working-here.md says.
+
+    The file stays as it is.
 
     Args:
         root: The repository's folder.

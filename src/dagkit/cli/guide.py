@@ -62,7 +62,10 @@ def guide(
     if lab or in_jupyter(os.environ):
         terminal.say(f"  open:  {terminal.shell_path(first)}   in JupyterLab")
         if lab and not in_jupyter(os.environ):
-            terminal.say(f"  start: jupyter lab {terminal.shell_path(first)}")
+            # what is on PATH may be another Python's, which does not see dagkit
+            on_path = shutil.which("jupyter-lab") in (lab[0], str(Path(lab[0]).parent / "jupyter-lab"))
+            start_it = "jupyter lab" if on_path else f"{terminal.shell_path(Path(lab[0]))} -m jupyterlab"
+            terminal.say(f"  start: {start_it} {terminal.shell_path(first)}")
     else:
         terminal.say(
             f"  JupyterLab is not installed here: pip install 'dagkit[local,guide]', then"

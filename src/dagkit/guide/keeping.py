@@ -280,9 +280,7 @@ def _packages(here: Guide) -> Seen:
         return Seen("the image is made elsewhere, and its packages with it")
     missing = packages.unlocked(pipeline.root, pipeline.language)
     if missing:
-        how = (
-            "renv::snapshot() in R" if pipeline.language == "r" else "the commands in docs/working-here.md"
-        )
+        how = "renv::snapshot() in R" if pipeline.language == "r" else "the commands in docs/working-here.md"
         raise NotYet(f"Asked for, and not locked: {', '.join(missing)}", todo=f"Lock them: {how}")
     have = packages.locked(pipeline.root, pipeline.language)
     wanted = packages.asked(pipeline.root, pipeline.language)

@@ -39,6 +39,10 @@ class Recorded:
             DagkitError: The answers file is not YAML; the error has the line.
         """
         start = path.resolve()
+        if not start.exists():
+            raise UsageError(
+                "There is no such folder", where=str(start), fix="Name a clone of the repository."
+            )
         for folder in (start, *start.parents):
             if (folder / ANSWERS_FILE).is_file():
                 return _read(folder)

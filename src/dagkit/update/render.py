@@ -89,7 +89,7 @@ def render(
     written = answers_file.read_text(encoding="utf-8")
     answers_file.write_text(_from(recorded.src, written), encoding="utf-8")
     answers = read_yaml(answers_file)
-    _leave_out(folder, [pattern for settings in leave for pattern in settings.get("_exclude", ())], answers)
+    leave_out(folder, [pattern for settings in leave for pattern in settings.get("_exclude", ())], answers)
     return Rendered(folder, answers)
 
 
@@ -101,7 +101,7 @@ def _from(src: str, answers: str) -> str:
     return re.sub(r"^_src_path:.*(\n[ ].*)*$", lambda _: line, answers, flags=re.MULTILINE)
 
 
-def _leave_out(folder: Path, patterns: Sequence[str], answers: Mapping[str, Any]) -> None:
+def leave_out(folder: Path, patterns: Sequence[str], answers: Mapping[str, Any]) -> None:
     """Remove what the patterns match when Copier updates: there, the last pattern that matches decides."""
     from jinja2.sandbox import SandboxedEnvironment
     from pathspec import PathSpec

@@ -110,6 +110,11 @@ def test_later_defaults_follow_earlier_answers_until_they_are_answered_themselve
     assert form.fields["pipeline"].value == "daily"
 
 
+def test_what_follows_from_an_empty_field_looks_as_it_will(form: Form) -> None:
+    assert form.fields["owner"].value == ""
+    assert form.fields["output"].value == "s3://alpha-everyone/airflow-example/your-github-username/my_pipeline"
+
+
 def test_the_platforms_settings_are_asked_for_only_by_those_who_want_them(form: Form) -> None:
     assert "ecr_account" not in form.fields
     before = len(form.widget.children)

@@ -115,6 +115,8 @@ class Questions:
                 problem = f"Choose one of: {', '.join(dict(choices).values())}"
             question = " ".join(str(self._render(how.get("help", name), known)).split())
             asked.append(Asked(name, question, choices, how["type"] == "bool", value, default, problem))
+            if value == "":  # not answered yet: what follows from it shows what an answer will look like
+                known[name] = default
         return tuple(asked)
 
     def _cast(self, how: Mapping[str, Any], value: Any) -> Any:

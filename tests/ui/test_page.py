@@ -80,7 +80,11 @@ def test_the_worked_example_is_read_run_and_its_log_found(ui: Ui, page: Page) ->
 
     unpause_and_trigger(page)
     page.wait_for_url("**/dags/example.pipe/runs/*")  # Airflow leads to the run
-    expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=180_000)
+    expect(page.get_by_text(re.compile("^success$", re.IGNORECASE)).first).to_be_visible(timeout=180_000)
+    under_way = page.get_by_text(re.compile("^(queued|running)$", re.IGNORECASE))  # the run, and its tasks
+    expect(under_way).to_have_count(0, timeout=180_000)
+    expect(page.get_by_text("Success", exact=True).first).to_be_visible()
+    expect(page.get_by_text("Failed", exact=True)).to_have_count(0)
     shoot(page, "airflow-3-green")
 
     page.get_by_role("button", name=re.compile("^Show Grid")).click()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -28,6 +29,9 @@ POD_USER = 1337
 
 LABEL_PIPELINE = "dagkit.pipeline"
 """The label with the dag_id, on every container that dagkit starts."""
+
+UNANSWERED = 3.0
+"""Seconds within which the engine makes a container whose creation was interrupted before it answered."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -74,6 +78,29 @@ def docker_client() -> docker.DockerClient:
     except (docker.errors.DockerException, OSError, ValueError) as error:
         raise _unreachable(origin, error) from error
     return client
+
+
+def remove(client: docker.DockerClient, name: str) -> None:
+    """Remove a container by its name, running or not; one that is not there is no error.
+
+    Called in a `finally`: where an interrupt is on its way, the engine may still be making the container,
+    and has not answered yet. So it is waited for, a little.
+
+    Args:
+        client: A client of the engine that has it.
+        name: The container's, chosen before it was made.
+    """
+    from docker.errors import NotFound
+
+    until = time.monotonic() + (UNANSWERED if isinstance(sys.exception(), KeyboardInterrupt) else 0)
+    while True:
+        try:
+            client.api.remove_container(name, force=True)
+        except NotFound:
+            if time.monotonic() < until:
+                time.sleep(0.1)
+                continue
+        return
 
 
 def engine_available() -> bool:

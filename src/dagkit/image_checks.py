@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import random
 import re
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dagkit.containers import LABEL_PIPELINE, confinement, docker_client
+from dagkit.containers import LABEL_PIPELINE, confinement, docker_client, remove
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -272,12 +273,19 @@ def _try(
     from docker.errors import APIError
 
     containers: list[Container] = []
+    names: list[str] = []
     refusals: dict[int, str] = {}
     try:
         for number, option in enumerate(options):
+            names.append(f"dagkit-check-{secrets.token_hex(6)}")
             containers.append(
                 client.containers.create(
-                    tag, environment=ENVIRONMENT, network_mode="none", labels=labels, **option
+                    tag,
+                    name=names[-1],
+                    environment=ENVIRONMENT,
+                    network_mode="none",
+                    labels=labels,
+                    **option,
                 )
             )
             try:
@@ -292,8 +300,8 @@ def _try(
             for number, container in enumerate(containers)
         )
     finally:
-        for container in containers:
-            container.remove(force=True)
+        for name in names:
+            remove(client, name)
 
 
 def _watch(container: Container, begun: float, *, stop: bool) -> Trial:

@@ -6,11 +6,10 @@ import os
 import secrets
 import subprocess
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dagkit import dockerfile
-from dagkit.containers import LABEL_PIPELINE, POD_USER, confinement, docker_client
+from dagkit.containers import LABEL_PIPELINE, POD_USER, confinement, docker_client, remove
 from dagkit.errors import DagkitError
 from dagkit.image_checks import ENVIRONMENT
 from dagkit.names import dag_id
@@ -52,7 +51,7 @@ def run_in_image(
     """
     client = docker_client()
 
-    from docker.errors import APIError, NotFound
+    from docker.errors import APIError
 
     # tests may be silent for longer than an answer of the engine may take
     client.api.timeout = None  # type: ignore[assignment]  # None is "for ever", which its stub leaves out
@@ -79,9 +78,7 @@ def run_in_image(
             fix='End that stage with what runs the tests: ENTRYPOINT ["python", "-m", "pytest"]',
         ) from error
     finally:
-        # by its name: it may be there although an interrupt came before the engine's answer did
-        with suppress(NotFound):
-            client.api.remove_container(name, force=True)
+        remove(client, name)
         client.close()
 
 

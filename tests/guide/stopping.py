@@ -174,7 +174,7 @@ def assert_clean(reader: Reader, kernel: Kernel) -> None:
         if not left:
             break
         time.sleep(0.2)
-    assert not left
+    assert not left, left
     if reader.pipeline.exists():
         assert not list((reader.pipeline / ".git").rglob("*.lock"))
         assert not [each for each in reader.pipeline.rglob(".*.*") if each.suffix and _half(each)]

@@ -112,7 +112,9 @@ def test_later_defaults_follow_earlier_answers_until_they_are_answered_themselve
 
 def test_what_follows_from_an_empty_field_looks_as_it_will(form: Form) -> None:
     assert form.fields["owner"].value == ""
-    assert form.fields["output"].value == "s3://alpha-everyone/airflow-example/your-github-username/my_pipeline"
+    assert (
+        form.fields["output"].value == "s3://alpha-everyone/airflow-example/your-github-username/my_pipeline"
+    )
 
 
 def test_the_platforms_settings_are_asked_for_only_by_those_who_want_them(form: Form) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -141,7 +142,7 @@ def running(repository: Path, *words: str, **kwargs: Any) -> Iterator[Ui]:
 def chromium() -> Iterator[Browser]:
     """A browser."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=BROWSER)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=BROWSER)
         try:
             yield browser
         finally:

@@ -104,7 +104,7 @@ def main() -> None:
     total = sum(took.values())
     for file, each in took.items():
         print(f"{file:<24} {each:6.1f} s")
-    print(f"the whole guide: {total / 60:.1f} minutes (goal {GOAL:.0f})")
+    print(f"the whole guide, without Airflow's own page: {total / 60:.1f} minutes (goal {GOAL:.0f})")
     share = watch.count * once / total
     print(
         f"of which Airflow's own import and start: {watch.count} times {once:.1f} s,"

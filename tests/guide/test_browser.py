@@ -42,6 +42,8 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(make_reader: NewReader) -> Iterator[Desk]:
+    if not any(Path(path).exists() for path in lab.CHROMIUM):
+        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
     reader = make_reader("guide_browser", "python", docker=True, notebooks=False)
     with (
         lab.guide_in_lab(reader.folder, reader.environment, reader.home) as address,

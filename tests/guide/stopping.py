@@ -170,7 +170,8 @@ def assert_clean(reader: Reader, kernel: Kernel) -> None:
         others += [each for each in kernel.orphans if each.is_running()]
         if kernel.process.is_running():
             others += kernel.process.children(recursive=True)
-        left = [str(each) for each in others] + list(containers(reader))
+        left = [str(each) for each in others if _alive(each)]
+        left += containers(reader)
         if not left:
             break
         time.sleep(0.2)
@@ -178,6 +179,14 @@ def assert_clean(reader: Reader, kernel: Kernel) -> None:
     if reader.pipeline.exists():
         assert not list((reader.pipeline / ".git").rglob("*.lock"))
         assert not [each for each in reader.pipeline.rglob(".*.*") if each.suffix and _half(each)]
+
+
+def _alive(process: psutil.Process) -> bool:
+    """Whether a process runs; one that has ended and was not asked how goes with the next that is started."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _half(path: Path) -> bool:

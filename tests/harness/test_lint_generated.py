@@ -54,10 +54,11 @@ def test_nothing_to_lint_is_a_finding(tmp_path: Path) -> None:
 def test_every_choice_of_the_template_is_linted() -> None:
     offered = {(name, value) for answers in combinations() for name, value in answers.items()}
     assert {("language", "python"), ("compute", "gpu"), ("pod_identity", "kube2iam")} <= offered
-    assert {("kind", "image"), ("kind", "dags"), ("kind", "airflow")} <= offered
+    kinds = ("image", "dags", "airflow", "adopted", "workflow")
+    assert {("kind", kind) for kind in kinds} <= offered
     assert len(list(combinations())) == len({tuple(answers.items()) for answers in combinations()})
     pairs = itertools.product(["standard", "high-memory", "gpu"], ["irsa", "kube2iam"])
-    pipelines = [answers for answers in combinations() if answers["kind"] != "airflow"]
+    pipelines = [answers for answers in combinations() if answers["kind"] not in ("airflow", "workflow")]
     assert {(answers["compute"], answers["pod_identity"]) for answers in pipelines} == set(pairs)
 
 
